@@ -1,0 +1,77 @@
+// How the command line prints: results on stdout, everything about them on stderr, failures in one shape.
+
+import { styleText } from "node:util";
+import { Failure, type FailureRecord } from "#core/failure.ts";
+
+/** One machine-readable value on stdout, as one line of JSON. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+export function printLine(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Left-aligned columns, two spaces apart; the heading is part of `rows`. Cells are printed with control characters escaped. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const cells = rows.map((row) => row.map(printable));
+  const widths: number[] = [];
+  for (const row of cells) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, cell.length)));
+  for (const row of cells) {
+    printLine(
+      row
+        .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+        .join("  ")
+        .trimEnd(),
+    );
+  }
+}
+
+/** Attacker-controlled text for a terminal: no control, bidirectional or line-separator character survives. */
+export function printable(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are exactly what must not reach a terminal
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** Prints a failure to stderr, as text or as one line of JSON, and gives the exit code that goes with it. */
+export function printFailure(error: unknown, json: boolean): number {
+  const record = failureRecord(error);
+  if (json) process.stderr.write(`${JSON.stringify({ error: record })}\n`);
+  else {
+    const where = record.place === null ? "" : `${printable(record.place)}: `;
+    const mark = styleText("red", "error", { stream: process.stderr });
+    process.stderr.write(`sallyport: ${mark}: ${where}${printable(record.message)} (${record.code})\n`);
+    if (record.remedy !== null) process.stderr.write(`  ${printable(record.remedy)}\n`);
+  }
+  return exitCodeOf(record.code);
+}
+
+function failureRecord(error: unknown): FailureRecord {
+  if (error instanceof Failure) return error.record();
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: "internal_error", message, place: stackPlace(error), remedy: "This is a bug in sallyport: please report it." };
+}
+
+function stackPlace(error: unknown): string | null {
+  const line = error instanceof Error ? error.stack?.split("\n")[1] : undefined;
+  return line === undefined ? null : line.trim();
+}
+
+function exitCodeOf(code: FailureRecord["code"]): number {
+  switch (code) {
+    case "program_not_found":
+      return 127;
+    case "program_not_executable":
+      return 126;
+    case "policy_invalid":
+    case "session_unknown":
+    case "log_broken":
+    case "session_damaged":
+      return 1;
+    default:
+      return 125;
+  }
+}

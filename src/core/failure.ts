@@ -1,0 +1,49 @@
+// What every command prints when it cannot do what was asked: a code from a closed set, what happened,
+// where, and what to do about it. What is expected (denied, exhausted, revoked) is a value, not a Failure.
+
+export type FailureCode =
+  | "usage"
+  | "policy_invalid"
+  | "policy_unreadable"
+  | "not_enforced_yet"
+  | "home_unusable"
+  | "home_busy"
+  | "workspace_refused"
+  | "platform_unsupported"
+  | "sandbox_unavailable"
+  | "sandbox_failed"
+  | "boundary_failed"
+  | "log_unwritable"
+  | "log_broken"
+  | "session_unknown"
+  | "session_damaged"
+  | "program_not_found"
+  | "program_not_executable"
+  | "internal_error";
+
+export interface FailureRecord {
+  readonly code: FailureCode;
+  readonly message: string;
+  /** A file with line and column, a flag, a path; null when the failure has no place. */
+  readonly place: string | null;
+  /** One sentence that says what to do; null when nothing can be done. */
+  readonly remedy: string | null;
+}
+
+export class Failure extends Error {
+  readonly code: FailureCode;
+  readonly place: string | null;
+  readonly remedy: string | null;
+
+  constructor(code: FailureCode, message: string, more: { place?: string; remedy?: string; cause?: unknown } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "Failure";
+    this.code = code;
+    this.place = more.place ?? null;
+    this.remedy = more.remedy ?? null;
+  }
+
+  record(): FailureRecord {
+    return { code: this.code, message: this.message, place: this.place, remedy: this.remedy };
+  }
+}
