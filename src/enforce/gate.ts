@@ -1,0 +1,123 @@
+// The one order of the checks. Every door asks here, nothing that a user configures can skip a stage, and every
+// path ends in an event that is written before its effect is told to go on.
+//
+//   request cap → connection and request policy (evaluate) → event → effect → address class (reachable, at connect time)
+//
+// Synchronous throughout: no stage of this list waits on a socket.
+
+import type { EventLog, Written } from "#audit/log/event-log.ts";
+import type { Action } from "#core/action.ts";
+import { type Allow, type Decision, type Deny, isAllowed } from "#core/decision.ts";
+import type { Effect, Gate } from "#core/gate.ts";
+import type { DenyReason } from "#core/reason.ts";
+import type { Subject } from "#core/subject.ts";
+import type { CompiledPolicy } from "#policy/compile.ts";
+import { evaluate, reachable } from "#policy/evaluate.ts";
+
+/** Hears of each decision when it is made, before its event is written. MUST NOT throw and MUST NOT wait. */
+export type DecisionListener = (action: Action, decision: Decision, seq: number) => void;
+
+export interface GateOptions {
+  readonly subject: Subject;
+  readonly policy: CompiledPolicy;
+  readonly log: EventLog;
+  /** Allowed HTTP requests and tunnels of this run; null is no cap. */
+  readonly maxRequests: number | null;
+  readonly onDecision: DecisionListener;
+}
+
+const exhausted: Deny = {
+  verdict: "deny",
+  reason: "requests_exhausted",
+  rule: "execution.max_requests",
+  remedy: "Give the run more with --max-requests.",
+  detail: null,
+};
+
+const logFailed: Deny = {
+  verdict: "deny",
+  reason: "internal_error",
+  rule: null,
+  remedy: "The boundary cannot write its log, so nothing leaves: free the disk and start again.",
+  detail: "the event of this decision could not be written",
+};
+
+const judgementFailed: Deny = {
+  verdict: "deny",
+  reason: "internal_error",
+  rule: null,
+  remedy: null,
+  detail: "the judgement failed, and what cannot be judged is denied",
+};
+
+export function openGate(options: GateOptions): Gate {
+  return new RunGate(options);
+}
+
+class RunGate implements Gate {
+  readonly subject: Subject;
+  readonly #policy: CompiledPolicy;
+  readonly #log: EventLog;
+  readonly #onDecision: DecisionListener;
+  #requestsLeft: number;
+
+  constructor(options: GateOptions) {
+    this.subject = options.subject;
+    this.#policy = options.policy;
+    this.#log = options.log;
+    this.#onDecision = options.onDecision;
+    this.#requestsLeft = options.maxRequests ?? Number.POSITIVE_INFINITY;
+  }
+
+  judge(action: Action, effect: Effect): void {
+    this.#record(action, this.#decide(action), effect);
+  }
+
+  refuse(action: Action, reason: DenyReason, detail: string | null, effect: Effect): void {
+    this.#record(action, { verdict: "deny", reason, rule: null, remedy: null, detail }, effect);
+  }
+
+  reachable(allow: Allow, addresses: readonly string[]): readonly string[] {
+    return reachable(this.#policy, allow, addresses);
+  }
+
+  preview(action: Action): Decision {
+    try {
+      return evaluate(this.#policy, action);
+    } catch {
+      return judgementFailed;
+    }
+  }
+
+  #decide(action: Action): Decision {
+    const decision = this.preview(action);
+    if (action.kind === "dns" || !isAllowed(decision)) return decision;
+    if (this.#requestsLeft <= 0) return exhausted;
+    this.#requestsLeft -= 1;
+    return decision;
+  }
+
+  #record(action: Action, decision: Decision, effect: Effect): void {
+    const seq = this.#log.append({ type: "action", action, decision }, new Pending(effect, decision));
+    this.#onDecision(action, decision, seq);
+  }
+}
+
+/** Holds an effect back until the event of its decision is on disk. */
+class Pending implements Written {
+  readonly #effect: Effect;
+  readonly #decision: Decision;
+
+  constructor(effect: Effect, decision: Decision) {
+    this.#effect = effect;
+    this.#decision = decision;
+  }
+
+  written(): void {
+    this.#effect.decided(this.#decision);
+  }
+
+  unwritten(): void {
+    this.#effect.decided(logFailed);
+  }
+}
