@@ -1,0 +1,66 @@
+// Whom the boundary believes: the certificates that an upstream's chain must end in. The store of Node (Mozilla's), the
+// system's (a company's own authority is there), and the policy's `[upstream] ca` files. Names are verified by the dial
+// itself (tls.connect's servername): nothing here can switch that off. NODE_EXTRA_CA_CERTS is not read.
+
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import { Failure } from "#core/failure.ts";
+
+export interface UpstreamTrust {
+  /** The context to dial a host with; made at first use, then shared by all hosts. */
+  contextFor(host: string): SecureContext;
+}
+
+const mostBundleBytes = 4 * 1024 * 1024;
+const pem = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+/** Reads a PEM bundle; throws Failure `policy_invalid` naming the file. */
+export function readBundle(file: string): readonly string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "latin1");
+  } catch (cause) {
+    throw new Failure("policy_invalid", "[upstream] ca cannot be read", {
+      place: file,
+      remedy: "Name a readable PEM file.",
+      cause,
+    });
+  }
+  const found = text.length > mostBundleBytes ? null : text.match(pem);
+  if (found === null) {
+    throw new Failure("policy_invalid", "[upstream] ca holds no PEM certificate", {
+      place: file,
+      remedy: "The file must hold certificates between BEGIN CERTIFICATE and END CERTIFICATE lines.",
+    });
+  }
+  for (const [index, certificate] of found.entries()) {
+    try {
+      new X509Certificate(certificate);
+    } catch (cause) {
+      throw new Failure("policy_invalid", `certificate ${index + 1} of [upstream] ca cannot be read`, {
+        place: file,
+        cause,
+      });
+    }
+  }
+  return found;
+}
+
+/**
+ * Reads the policy's files now, so that a bad one stops the run before it starts; the stores' thousands of lines only
+ * when the first upstream is dialled.
+ */
+export function openUpstreamTrust(options: { readonly caFiles?: readonly string[] } = {}): UpstreamTrust {
+  const extra = (options.caFiles ?? []).flatMap(readBundle);
+  let context: SecureContext | null = null;
+  return {
+    contextFor() {
+      context ??= createSecureContext({
+        ca: [...new Set([...getCACertificates("bundled"), ...getCACertificates("system"), ...extra])],
+        minVersion: "TLSv1.2",
+      });
+      return context;
+    },
+  };
+}
