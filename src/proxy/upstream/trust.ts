@@ -47,19 +47,49 @@ export function readBundle(file: string): readonly string[] {
   return found;
 }
 
+// Where distributions keep the system's bundle; the first that is there. Node's own reading of the system store opens
+// every file and link of /etc/ssl/certs: 45 ms of the first request, against 1 ms.
+const systemBundles = [
+  "/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Alpine, Arch
+  "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, RHEL
+  "/etc/ssl/ca-bundle.pem", // SUSE
+  "/etc/ssl/cert.pem",
+];
+
+function systemStore(files: readonly string[]): readonly string[] {
+  for (const file of files) {
+    try {
+      const found = readFileSync(file, "latin1").match(pem);
+      if (found !== null) return found;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "EACCES")))
+        throw error;
+    }
+  }
+  return []; // Node's own store is there in any case
+}
+
 /**
  * Reads the policy's files now, so that a bad one stops the run before it starts; the stores' thousands of lines only
  * when the first upstream is dialled.
  */
-export function openUpstreamTrust(options: { readonly caFiles?: readonly string[] } = {}): UpstreamTrust {
+export function openUpstreamTrust(
+  options: { readonly caFiles?: readonly string[]; readonly systemBundles?: readonly string[] } = {},
+): UpstreamTrust {
   const extra = (options.caFiles ?? []).flatMap(readBundle);
   let context: SecureContext | null = null;
   return {
     contextFor() {
-      context ??= createSecureContext({
-        ca: [...new Set([...getCACertificates("bundled"), ...getCACertificates("system"), ...extra])],
-        minVersion: "TLSv1.2",
-      });
+      if (context !== null) return context;
+      const all = new Map<string, string>();
+      for (const text of [
+        ...getCACertificates("bundled"),
+        ...systemStore(options.systemBundles ?? systemBundles),
+        ...extra,
+      ]) {
+        all.set(text.replaceAll(/\s+/g, ""), text);
+      }
+      context = createSecureContext({ ca: [...all.values()].join("\n"), minVersion: "TLSv1.2" });
       return context;
     },
   };
