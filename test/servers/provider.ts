@@ -1,0 +1,280 @@
+// A model provider for tests and the quickstart: speaks Anthropic Messages, OpenAI Responses and OpenAI Chat Completions, whole
+// and as server-sent events, well enough that unmodified agent CLIs drive it. The model behind it reads from a script: the answer
+// to a conversation with n assistant turns is step n, so it keeps no state and a retried request gets the same answer.
+
+import type { ServerResponse } from "node:http";
+import type { Answer } from "./https-server.ts";
+
+/** One turn of the model: what it says, then the tool it calls. A turn without a tool ends the conversation. */
+export interface Turn {
+  readonly say: string;
+  readonly tool?: { readonly name: string; readonly input: { readonly [key: string]: unknown } };
+}
+
+export interface Script {
+  readonly turns: readonly Turn[];
+  /** The answer to requests that offer no tools: titles, summaries. */
+  readonly aside: string;
+}
+
+interface Conversation {
+  readonly stream: boolean;
+  readonly model: string;
+  readonly turn: Turn;
+}
+
+type Json = { readonly [key: string]: unknown };
+
+const usage = { input: 1200, output: 80 };
+
+function sse(response: ServerResponse, events: readonly Json[], named: boolean, end?: string): void {
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+  for (const event of events) {
+    if (named) response.write(`event: ${String(event.type)}\n`);
+    response.write(`data: ${JSON.stringify(event)}\n\n`);
+  }
+  response.end(end);
+}
+
+function json(response: ServerResponse, status: number, body: Json): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(body));
+}
+
+/** Which step of the script this request asks for: one more than the assistant turns it already holds. */
+function conversation(script: Script, body: Json, assistantTurns: number): Conversation {
+  const tools = Array.isArray(body.tools) ? body.tools : [];
+  const turn = tools.length === 0 ? { say: script.aside } : script.turns[assistantTurns];
+  return {
+    stream: body.stream === true,
+    model: String(body.model ?? "unknown"),
+    turn: turn ?? { say: script.turns.at(-1)?.say ?? script.aside },
+  };
+}
+
+function count(items: unknown, of: (item: Json) => boolean): number {
+  return Array.isArray(items) ? items.filter((item: Json) => of(item)).length : 0;
+}
+
+function messages(response: ServerResponse, c: Conversation): void {
+  const content: Json[] = [{ type: "text", text: c.turn.say }];
+  if (c.turn.tool)
+    content.push({
+      type: "tool_use",
+      id: `toolu_${Date.now().toString(36)}`,
+      name: c.turn.tool.name,
+      input: c.turn.tool.input,
+    });
+  const stop = c.turn.tool ? "tool_use" : "end_turn";
+  const message = { id: "msg_test", type: "message", role: "assistant", model: c.model, stop_sequence: null };
+  if (!c.stream) {
+    json(response, 200, {
+      ...message,
+      content,
+      stop_reason: stop,
+      usage: { input_tokens: usage.input, output_tokens: usage.output },
+    });
+    return;
+  }
+  const events: Json[] = [
+    {
+      type: "message_start",
+      message: { ...message, content: [], stop_reason: null, usage: { input_tokens: usage.input, output_tokens: 1 } },
+    },
+  ];
+  content.forEach((block, index) => {
+    const text = block.type === "text";
+    events.push(
+      {
+        type: "content_block_start",
+        index,
+        content_block: text ? { type: "text", text: "" } : { ...block, input: {} },
+      },
+      {
+        type: "content_block_delta",
+        index,
+        delta: text
+          ? { type: "text_delta", text: block.text }
+          : { type: "input_json_delta", partial_json: JSON.stringify(block.input) },
+      },
+      { type: "content_block_stop", index },
+    );
+  });
+  events.push(
+    {
+      type: "message_delta",
+      delta: { stop_reason: stop, stop_sequence: null },
+      usage: { output_tokens: usage.output },
+    },
+    { type: "message_stop" },
+  );
+  sse(response, events, true);
+}
+
+function responses(response: ServerResponse, c: Conversation): void {
+  const output: Json[] = [
+    {
+      type: "message",
+      id: "msg_test",
+      status: "completed",
+      role: "assistant",
+      content: [{ type: "output_text", text: c.turn.say, annotations: [] }],
+    },
+  ];
+  if (c.turn.tool) {
+    output.push({
+      type: "function_call",
+      id: `fc_${Date.now().toString(36)}`,
+      call_id: `call_${Date.now().toString(36)}`,
+      name: c.turn.tool.name,
+      arguments: JSON.stringify(c.turn.tool.input),
+      status: "completed",
+    });
+  }
+  const whole = {
+    id: "resp_test",
+    object: "response",
+    created_at: Math.floor(Date.now() / 1000),
+    status: "completed",
+    model: c.model,
+    output,
+    error: null,
+    incomplete_details: null,
+    usage: {
+      input_tokens: usage.input,
+      input_tokens_details: { cached_tokens: 0 },
+      output_tokens: usage.output,
+      output_tokens_details: { reasoning_tokens: 0 },
+      total_tokens: usage.input + usage.output,
+    },
+  };
+  if (!c.stream) {
+    json(response, 200, whole);
+    return;
+  }
+  const events: Json[] = [
+    { type: "response.created", response: { ...whole, status: "in_progress", output: [], usage: null } },
+  ];
+  output.forEach((item, index) => {
+    const at = { item_id: item.id, output_index: index };
+    if (item.type === "message") {
+      events.push(
+        {
+          type: "response.output_item.added",
+          output_index: index,
+          item: { ...item, status: "in_progress", content: [] },
+        },
+        {
+          type: "response.content_part.added",
+          ...at,
+          content_index: 0,
+          part: { type: "output_text", text: "", annotations: [] },
+        },
+        { type: "response.output_text.delta", ...at, content_index: 0, delta: c.turn.say },
+        { type: "response.output_text.done", ...at, content_index: 0, text: c.turn.say },
+      );
+    } else {
+      events.push(
+        {
+          type: "response.output_item.added",
+          output_index: index,
+          item: { ...item, status: "in_progress", arguments: "" },
+        },
+        { type: "response.function_call_arguments.delta", ...at, delta: item.arguments },
+        { type: "response.function_call_arguments.done", ...at, arguments: item.arguments },
+      );
+    }
+    events.push({ type: "response.output_item.done", output_index: index, item });
+  });
+  events.push({ type: "response.completed", response: whole });
+  sse(
+    response,
+    events.map((event, sequence_number) => ({ ...event, sequence_number })),
+    true,
+  );
+}
+
+function completions(response: ServerResponse, c: Conversation): void {
+  const call = c.turn.tool && {
+    index: 0,
+    id: `call_${Date.now().toString(36)}`,
+    type: "function",
+    function: { name: c.turn.tool.name, arguments: JSON.stringify(c.turn.tool.input) },
+  };
+  const base = { id: "chatcmpl-test", created: Math.floor(Date.now() / 1000), model: c.model };
+  const finish = call ? "tool_calls" : "stop";
+  const total = {
+    prompt_tokens: usage.input,
+    completion_tokens: usage.output,
+    total_tokens: usage.input + usage.output,
+  };
+  const message = { role: "assistant", content: c.turn.say, ...(call ? { tool_calls: [call] } : {}) };
+  if (!c.stream) {
+    json(response, 200, {
+      ...base,
+      object: "chat.completion",
+      choices: [{ index: 0, message, finish_reason: finish }],
+      usage: total,
+    });
+    return;
+  }
+  const chunk = { ...base, object: "chat.completion.chunk" };
+  sse(
+    response,
+    [
+      { ...chunk, choices: [{ index: 0, delta: message, finish_reason: null }] },
+      { ...chunk, choices: [{ index: 0, delta: {}, finish_reason: finish }] },
+      { ...chunk, choices: [], usage: total },
+    ],
+    false,
+    "data: [DONE]\n\n",
+  );
+}
+
+/** The provider as an answer for `startServer`; a path it does not know is 404 in the provider's own words. */
+export function createProvider(script: Script): Answer {
+  return (request, response) => {
+    const path = request.url.split("?")[0] ?? "";
+    if (request.method === "GET" && path.endsWith("/models")) {
+      json(response, 200, { object: "list", data: [{ id: "test-model", object: "model", owned_by: "test" }] });
+      return;
+    }
+    let body: Json;
+    try {
+      body = JSON.parse(request.body) as Json;
+    } catch {
+      json(response, 400, { error: { type: "invalid_request_error", message: "the body is not JSON" } });
+      return;
+    }
+    if (path.endsWith("/messages")) {
+      messages(
+        response,
+        conversation(
+          script,
+          body,
+          count(body.messages, (m) => m.role === "assistant"),
+        ),
+      );
+    } else if (path.endsWith("/responses")) {
+      responses(
+        response,
+        conversation(
+          script,
+          body,
+          count(body.input, (item) => item.type === "function_call"),
+        ),
+      );
+    } else if (path.endsWith("/chat/completions")) {
+      completions(
+        response,
+        conversation(
+          script,
+          body,
+          count(body.messages, (m) => m.role === "assistant"),
+        ),
+      );
+    } else {
+      json(response, 404, { error: { type: "not_found_error", message: `no such path: ${path}` } });
+    }
+  };
+}
