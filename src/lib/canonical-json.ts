@@ -49,7 +49,8 @@ function serializeArray(values: readonly unknown[], depth: number): string {
 
 function serializeObject(value: object, depth: number): string {
   const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) throw new TypeError("canonical JSON has plain objects only");
+  if (prototype !== Object.prototype && prototype !== null)
+    throw new TypeError("canonical JSON has plain objects only");
   const members = value as { readonly [key: string]: unknown };
   let text = "{";
   for (const key of Object.keys(value).sort()) {

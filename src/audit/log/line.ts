@@ -87,7 +87,8 @@ function member(name: string, text: string): string {
 }
 
 function first(name: string, text: string): string {
-  if (text.length <= maxText) return `"${name}":${text.isWellFormed() ? JSON.stringify(text) : JSON.stringify(wellFormed(text))}`;
+  if (text.length <= maxText)
+    return `"${name}":${text.isWellFormed() ? JSON.stringify(text) : JSON.stringify(wellFormed(text))}`;
   const { cut, length, sha256 } = cutText(text);
   return `"${name}":${JSON.stringify(cut)},"${name}_length":${length},"${name}_sha256":"${sha256}"`;
 }

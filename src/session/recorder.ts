@@ -1,0 +1,143 @@
+// The record of one run: its folder, its two output logs, and session.json at the start and at the end. The event log is
+// handed in, because the gate writes the same one. `end` is the last thing that happens to a session: it appends
+// `session.ended` with the digests of the output, closes the log, writes session.json and makes the folder read-only.
+//
+// When anything of it cannot be written the run must stop (`onBroken`). A session whose end could not be written keeps its
+// first session.json, and is shown as `boundary_lost` once its process is gone.
+
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
+import type { Event } from "#core/event.ts";
+import { Failure } from "#core/failure.ts";
+import { eventsFile, type OutputStream, outputFiles, type SessionFolder, sessionFile } from "./folder.ts";
+import {
+  currentHolder,
+  type EndedSession,
+  type SessionCounts,
+  type SessionStart,
+  sessionVersion,
+  type Termination,
+  writeSession,
+} from "./metadata.ts";
+import { openOutputLog } from "./output-log.ts";
+
+/** What the recorder needs of the event log. */
+export interface SessionLog {
+  append(event: Event): number;
+  close(): Promise<void>;
+  readonly broken: Error | null;
+  readonly seq: number;
+  readonly head: string;
+  readonly bytes: number;
+  readonly counts: Pick<SessionCounts, "allowed" | "denied" | "requests" | "dns_allowed" | "dns_denied">;
+  digest(): string;
+}
+
+export interface RecorderOptions {
+  readonly folder: SessionFolder;
+  readonly start: SessionStart;
+  readonly log: SessionLog;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Reading may go on after `output` returned false. */
+  readonly onDrain: () => void;
+  /** The output cannot be kept: the run must stop. Called once. */
+  readonly onBroken: (error: Error) => void;
+}
+
+export interface RunEnd {
+  readonly exit_code: number | null;
+  readonly signal: string | null;
+  readonly termination: Termination | null;
+}
+
+export interface Recorder {
+  /** Keeps a chunk and gives it an event. False: stop reading until `onDrain`. The chunk MUST NOT be changed afterwards. */
+  output(stream: OutputStream, chunk: Uint8Array): boolean;
+  /** MUST be called once, when nothing of the run is left and no more output can come. @throws Failure log_unwritable */
+  end(how: RunEnd): Promise<EndedSession>;
+  readonly broken: Error | null;
+}
+
+/** @throws Failure log_unwritable */
+export function openRecorder(options: RecorderOptions): Recorder {
+  const { folder, start, log } = options;
+  const begun = performance.now();
+  const output = openOutputLog({
+    folder,
+    append: (event) => void log.append(event),
+    onDrain: options.onDrain,
+    onBroken: options.onBroken,
+  });
+  write(() => writeSession(folder, { version: sessionVersion, state: "running", ...start, ...currentHolder() }, false));
+
+  function write(step: () => void): void {
+    try {
+      step();
+    } catch (cause) {
+      const message = `session.json cannot be written: ${(cause as Error).message}`;
+      throw new Failure("log_unwritable", message, {
+        place: join(folder.path, sessionFile),
+        remedy: "Free the disk.",
+        cause,
+      });
+    }
+  }
+
+  return {
+    output: output.write,
+    get broken() {
+      return output.broken ?? log.broken;
+    },
+    async end(how) {
+      await output.drained();
+      const printed = { stdout: output.digest("stdout"), stderr: output.digest("stderr") };
+      const duration = Math.round(performance.now() - begun);
+      const termination = how.termination === null ? null : { ...how.termination };
+      const { exit_code, signal } = how;
+      log.append({
+        type: "session.ended",
+        detail: {
+          exit_code,
+          signal,
+          termination,
+          duration_ms: duration,
+          stdout: { ...printed.stdout },
+          stderr: { ...printed.stderr },
+        },
+      });
+      await Promise.all([log.close(), output.close()]);
+      const record: EndedSession = {
+        version: sessionVersion,
+        state: "ended",
+        ...start,
+        ended: new Date(options.now()).toISOString(),
+        duration_ms: duration,
+        exit_code,
+        signal,
+        termination: how.termination,
+        counts: {
+          ...log.counts,
+          events: log.seq,
+          stdout_bytes: printed.stdout.bytes,
+          stderr_bytes: printed.stderr.bytes,
+        },
+        files: {
+          [eventsFile]: { bytes: log.bytes, sha256: log.digest() },
+          [outputFiles.stdout]: printed.stdout,
+          [outputFiles.stderr]: printed.stderr,
+        },
+        log: { events: log.seq, head: log.head },
+      };
+      write(() => writeSession(folder, record, true));
+      await seal(folder);
+      return record;
+    },
+  };
+}
+
+async function seal(folder: SessionFolder): Promise<void> {
+  const files = [sessionFile, eventsFile, outputFiles.stdout, outputFiles.stderr];
+  await Promise.all(files.map((name) => chmod(join(folder.path, name), 0o400)));
+  await chmod(folder.path, 0o500);
+}
