@@ -1,0 +1,231 @@
+// The architecture as data: who may import whom, who owns which package and which power of Node, what must not be
+// reachable however indirectly, and why. A rule that turns out wrong is changed here, with its reason.
+
+export interface Part {
+  readonly name: string;
+  /** Other parts that it may import besides itself, core and lib; `*` is all. */
+  readonly may: readonly string[];
+  readonly why: string;
+}
+
+const judge = "a judgement is a function of what it is handed";
+const keeper = "it keeps state behind a small interface and knows nobody";
+const mover = "it is handed a gate and never decides";
+
+/** A part may import itself, `core`, `lib` and what stands here. Core imports nothing, lib only core. */
+export const parts: readonly Part[] = [
+  { name: "core", may: [], why: "everything speaks it" },
+  { name: "lib", may: [], why: "small nouns that know no part" },
+  { name: "policy", may: [], why: judge },
+  { name: "identity", may: [], why: judge },
+  { name: "scan", may: [], why: judge },
+  { name: "budget", may: [], why: keeper },
+  { name: "audit", may: [], why: keeper },
+  { name: "secret", may: [], why: keeper },
+  { name: "proxy", may: [], why: mover },
+  { name: "mcp", may: [], why: mover },
+  { name: "sandbox", may: [], why: mover },
+  { name: "session", may: [], why: mover },
+  { name: "telemetry", may: [], why: mover },
+  {
+    name: "enforce",
+    may: ["policy", "identity", "scan", "budget", "audit", "secret"],
+    why: "the one order of the checks: it knows the judges and the keepers' interfaces, and does nothing else",
+  },
+  { name: "supervisor", may: ["proxy", "mcp", "sandbox", "session"], why: "it runs movers under a gate it is handed" },
+  { name: "extauthz", may: [], why: "it translates a protocol to the gate" },
+  {
+    name: "control",
+    may: ["policy", "identity", "budget", "audit"],
+    why: "never a mover: the control plane does not touch a workload",
+  },
+  { name: "cli", may: ["*"], why: "the wiring" },
+];
+
+/** What `bin/` may start. */
+export const binMay: readonly string[] = ["cli", "sandbox"];
+
+export interface Owned {
+  readonly what: string;
+  /** Parts, or single files, that may use it. */
+  readonly owners: readonly string[];
+  readonly why: string;
+}
+
+/** Each package of package.json's dependencies has one owning part. */
+export const packages: readonly Owned[] = [
+  { what: "commander", owners: ["cli"], why: "the command line's own" },
+  { what: "koffi", owners: ["sandbox"], why: "system calls that Node lacks are made in one place" },
+  { what: "@lydell/node-pty", owners: ["sandbox"], why: "a terminal belongs to the cell" },
+  { what: "smol-toml", owners: ["policy"], why: "policy text is read in one place" },
+  { what: "yaml", owners: ["policy"], why: "policy text is read in one place" },
+  { what: "re2js", owners: ["policy"], why: "patterns from users run in linear time, where they are compiled" },
+  { what: "@peculiar/x509", owners: ["proxy"], why: "certificates are made by the boundary's authority" },
+  { what: "reflect-metadata", owners: ["proxy"], why: "@peculiar/x509 needs it first" },
+  { what: "canonicalize", owners: ["audit"], why: "the log's bytes" },
+];
+
+/** Powers of Node that only some parts have. A built-in that is not here is free to all but the pure (below). */
+export const builtins: readonly Owned[] = [
+  {
+    what: "node:child_process",
+    owners: ["sandbox", "supervisor", "bin/sallyport.ts"],
+    why: "processes are started by who can end them; bin only to start again under a newer Node",
+  },
+  {
+    what: "node:http",
+    owners: [],
+    why: "the boundary authorises the bytes that it sends; a library would rewrite them",
+  },
+  {
+    what: "node:https",
+    owners: [],
+    why: "the boundary authorises the bytes that it sends; a library would rewrite them",
+  },
+  { what: "node:http2", owners: [], why: "a peer in tests only" },
+  { what: "node:cluster", owners: [], why: "one process owns one cell" },
+  { what: "node:vm", owners: [], why: "no text becomes code" },
+  { what: "node:inspector", owners: [], why: "no door that the gate does not know" },
+  { what: "node:process", owners: ["cli", "sandbox/cell-init.ts"], why: "the environment is read by the wiring alone" },
+  {
+    what: "node:net",
+    owners: ["proxy", "supervisor", "sandbox", "cli", "lib"],
+    why: "sockets belong to movers; lib takes only the address functions",
+  },
+  { what: "node:tls", owners: ["proxy"], why: "TLS ends in the boundary" },
+  { what: "node:dgram", owners: ["proxy", "supervisor", "sandbox"], why: "sockets belong to movers" },
+  { what: "node:dns", owners: ["proxy"], why: "names are resolved by the boundary, after the decision" },
+  { what: "node:dns/promises", owners: ["proxy"], why: "names are resolved by the boundary, after the decision" },
+];
+
+/** Ambient things that only some may touch. */
+export const ambient: readonly Owned[] = [
+  {
+    what: "process.env",
+    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.ts"],
+    why: "only the wiring reads the environment; cell-init is a program of its own",
+  },
+  {
+    what: "process.argv",
+    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.ts"],
+    why: "only the wiring reads the command line; cell-init is a program of its own",
+  },
+  { what: "process.getBuiltinModule", owners: [], why: "an import that this test cannot see" },
+  { what: "require", owners: [], why: "an import that this test cannot see" },
+  { what: "eval", owners: [], why: "no text becomes code" },
+  { what: "Function", owners: [], why: "no text becomes code" },
+  { what: "fetch", owners: [], why: "the program opens no connection of its own" },
+  { what: "WebSocket", owners: [], why: "the program opens no connection of its own" },
+];
+
+export interface Closure {
+  readonly name: string;
+  /** Files, or folders ending in `/`, whose whole runtime reach is meant. */
+  readonly from: readonly string[];
+  /** Not there yet: the rule waits for it. */
+  readonly later?: true;
+  /** Files, or folders ending in `/`, that must not be reached. */
+  readonly neverFiles?: readonly string[];
+  /** The only built-ins that may be reached, with the only names that may be taken from them. */
+  readonly builtins?: Readonly<Record<string, readonly string[]>>;
+  readonly neverBuiltins?: readonly string[];
+  readonly neverPackages?: readonly string[];
+  readonly neverAmbient?: readonly string[];
+  readonly why: string;
+}
+
+const network = [
+  "node:net",
+  "node:tls",
+  "node:dgram",
+  "node:dns",
+  "node:dns/promises",
+  "node:http",
+  "node:https",
+  "node:http2",
+];
+const clock = [
+  "Date.now",
+  "new Date",
+  "Date",
+  "performance.now",
+  "performance",
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+];
+const randomness = ["Math.random", "crypto", "crypto.getRandomValues", "crypto.randomUUID", "crypto.subtle"];
+const world = ["process", "process.*", "console", "console.*", "fetch", "WebSocket", "globalThis", "globalThis.*"];
+
+/** Built-ins without clock, randomness or I/O, as far as these names go. */
+const pure = {
+  "node:crypto": ["createHash", "hash", "verify", "createPublicKey", "timingSafeEqual", "KeyObject"],
+  "node:net": ["isIP", "isIPv4", "isIPv6", "BlockList", "SocketAddress"],
+  "node:path": ["posix", "matchesGlob"],
+  "node:path/posix": ["normalize", "matchesGlob", "join", "relative", "dirname", "basename"],
+  "node:url": ["domainToASCII", "domainToUnicode"],
+  "node:util": ["isDeepStrictEqual", "inspect"],
+  "node:buffer": ["Buffer", "isUtf8", "isAscii"],
+} as const;
+
+export const closures: readonly Closure[] = [
+  {
+    name: "the judgement of policy",
+    from: ["src/policy/", "src/core/"],
+    builtins: pure,
+    neverAmbient: [...clock, ...randomness, ...world],
+    why: "the same action under the same policy gets the same decision: time is an argument, and nothing is read or asked",
+  },
+  {
+    name: "the verification of tokens",
+    from: ["src/identity/token/verify.ts"],
+    later: true,
+    builtins: pure,
+    neverAmbient: [...clock, ...randomness, ...world],
+    why: "a token is valid or not at a time that the caller names, whoever looks",
+  },
+  {
+    name: "the reader of the log",
+    from: ["src/audit/verify/"],
+    neverFiles: ["src/audit/log/event-log.ts", "src/session/", "src/enforce/", "src/proxy/", "src/sandbox/"],
+    neverBuiltins: [...network, "node:child_process", "node:worker_threads"],
+    neverPackages: ["koffi"],
+    neverAmbient: ["fetch", "WebSocket"],
+    why: "who verifies must not be able to write what it verifies, and needs nobody's answer",
+  },
+  {
+    name: "the sidecar of a pod",
+    from: ["bin/forwarder.ts"],
+    later: true,
+    neverFiles: ["src/policy/", "src/secret/", "src/identity/", "src/proxy/tls/", "src/enforce/"],
+    neverBuiltins: ["node:tls", "node:crypto", "node:child_process"],
+    why: "it holds no policy, key, secret or TLS key, so nothing can be taken from it",
+  },
+  {
+    name: "the order of the checks",
+    from: ["src/enforce/"],
+    neverFiles: ["src/proxy/", "src/mcp/", "src/sandbox/", "src/session/", "src/supervisor/", "src/cli/"],
+    neverBuiltins: [...network, "node:child_process"],
+    why: "the gate decides and moves nothing",
+  },
+];
+
+/** Words that must stand in no source file: the cell has no proxy variables, because nothing in it needs to cooperate. */
+export const forbiddenWords: readonly { readonly pattern: RegExp; readonly why: string }[] = [
+  {
+    pattern: /^(npm_config_)?(https?|ftp|all|no|socks)_proxy$/i,
+    why: "no proxy variables: an agent that ignores them must be caught as well",
+  },
+];
+
+/** Files that run when they are started, so may act at their top level. */
+export const programs: readonly string[] = ["bin/", "src/sandbox/cell-init.ts"];
+
+/** Folder and file names that say nothing. */
+export const emptyNames = /^(utils?|helpers?|common|managers?|misc|shared|stuff|types|index)$/;
+
+/** A file longer than this needs an entry in `longFiles`. */
+export const longFile = 400;
+
+/** Files over the limit, each with the reason why it reads better whole. */
+export const longFiles: Readonly<Record<string, string>> = {};
