@@ -144,6 +144,24 @@ const cases: readonly {
     finds: /smol-toml/,
   },
   {
+    title: "a package used by another part, required late",
+    rule: ownerRules,
+    sources: {
+      "src/proxy/a.ts":
+        'import { createRequire } from "node:module"; export const f = () => createRequire(import.meta.url)("yaml");',
+    },
+    finds: /imports yaml/,
+  },
+  {
+    title: "a require that is kept for anything",
+    rule: importRules,
+    sources: {
+      "src/lib/a.ts":
+        'import { createRequire } from "node:module"; export const require = createRequire(import.meta.url);',
+    },
+    finds: /only running it/,
+  },
+  {
     title: "a package without an owner",
     rule: ownerRules,
     sources: { "src/proxy/a.ts": 'import x from "@left/pad/deep.js"; export { x };' },

@@ -96,6 +96,15 @@ export function readSource(path: string, text: string): SourceFile {
         imports.push({ specifier: literal ? String(source.value) : "", line, typeOnly: false, names: ["*"] });
         return !literal;
       }
+      case "CallExpression": {
+        // createRequire(…)("package"): how a synchronous function loads what it seldom needs
+        const made = asNode(node.callee);
+        const maker = made?.type === "CallExpression" ? asNode(made.callee) : null;
+        if (maker?.name !== "createRequire") break;
+        const wanted = asNodes(node.arguments)[0]?.value;
+        imports.push({ specifier: typeof wanted === "string" ? wanted : "", line, typeOnly: false, names: ["*"] });
+        return "arguments";
+      }
       case "TSImportType": {
         const source = asNode(node.source) ?? asNode(node.argument);
         imports.push({ specifier: String(source?.value ?? ""), line, typeOnly: true, names: [] });
@@ -121,6 +130,7 @@ export function readSource(path: string, text: string): SourceFile {
       }
       case "Identifier": {
         const name = String(node.name);
+        if (name === "createRequire") imports.push({ specifier: "", line, typeOnly: false, names: ["*"] });
         if (isReference(node, parent, field) && !declared.has(name)) uses.push({ what: name, line });
         else if (!isReference(node, parent, field)) words.push({ what: name, line });
         break;

@@ -160,6 +160,7 @@ const world = ["process", "process.*", "console", "console.*", "fetch", "WebSock
 /** Built-ins without clock, randomness or I/O, as far as these names go. */
 const pure = {
   "node:crypto": ["createHash", "hash", "verify", "createPublicKey", "timingSafeEqual", "KeyObject"],
+  "node:module": ["createRequire"],
   "node:net": ["isIP", "isIPv4", "isIPv6", "BlockList", "SocketAddress"],
   "node:path": ["posix", "matchesGlob"],
   "node:path/posix": ["normalize", "matchesGlob", "join", "relative", "dirname", "basename"],
