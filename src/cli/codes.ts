@@ -1,0 +1,138 @@
+// Every code that sallyport gives to a person or a program, with what it means and what to do about it. The codes
+// come from three closed unions; a code that is added there without a text here does not compile.
+
+import type { FailureCode } from "#core/failure.ts";
+import { type DenyReason, denyReasons, statusOf } from "#core/reason.ts";
+import { exitCodeOf, type TerminationKind } from "#core/termination.ts";
+
+export interface CodeText {
+  readonly code: string;
+  /** Denials are answered to the agent, failures are told to the person, terminations stand in session.json. */
+  readonly kind: "denial" | "failure" | "termination";
+  readonly meaning: string;
+  readonly remedy: string;
+  /** The HTTP status of a denial. */
+  readonly status?: number;
+  /** The exit code of a `run` that ended so. */
+  readonly exit?: number;
+}
+
+const denialRemedies: Readonly<Record<DenyReason, string>> = {
+  domain_not_allowed: "Allow the host in the policy, or for one run with --allow HOST.",
+  method_not_allowed: "Add the method to the rule that names this host.",
+  path_not_allowed: "Add the path to the rule that names this host.",
+  port_not_allowed: "Allow the host with this port: --allow HOST:PORT.",
+  protocol_not_allowed: "Say in the rule what is spoken there (protocol), or speak TLS on a TLS port.",
+  private_address:
+    'If this network is meant, give the rule `private = ["CIDR"]`, or place the name with [upstream] resolve.',
+  malformed_request: "Send the request in its plain form: one length, one host, no control characters.",
+  name_mismatch: "Connect to the host by the same name that TLS and the Host header carry.",
+  upstream_untrusted: "Trust the upstream's authority with [upstream] ca, or correct its certificate.",
+  upstream_unreachable: "Look whether the upstream is up and its name resolves on this machine.",
+  requests_exhausted: "Raise --max-requests, or start another run.",
+  budget_exhausted: "Raise the policy's budget with a new version of it.",
+  unmetered: "Use a model whose price is known, or give the price in the policy.",
+  token_invalid: "Issue a token for this agent: sallyport auth issue-token.",
+  token_expired: "Issue a new token.",
+  token_revoked: "Ask the agent's owner why; issue a new token once that is settled.",
+  attestation_failed: "Measure the agent again if its change was meant.",
+  approval_denied: "Ask who refused, or do without the action.",
+  approval_timeout: "Ask again when somebody is there to answer, or raise the time to wait.",
+  credential_unavailable: "Look at the credential's source: it is locked, gone or unreachable.",
+  content_blocked: "Remove what was found (the log says which rule, not what), or change the rule.",
+  tool_not_allowed: "Allow the tool in the policy's [tools].",
+  file_not_allowed: "Allow the path in the policy's [filesystem].",
+  not_enforced_yet: "Remove that section from the policy, or use a version of sallyport that enforces it.",
+  internal_error:
+    "See the end of the session's events; if it is not a full disk or a lost process, report it as a bug.",
+};
+
+const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: string, exit: number]>> = {
+  usage: ["The command line cannot be read.", "See sallyport COMMAND --help.", 125],
+  policy_invalid: [
+    "The policy says something that is not in its schema.",
+    "Correct it at the place that is named.",
+    125,
+  ],
+  policy_unreadable: ["The policy's file cannot be read.", "Look at its path and permissions.", 125],
+  not_enforced_yet: ["The policy asks for something this build cannot enforce.", denialRemedies.not_enforced_yet, 125],
+  home_unusable: [
+    "The home of sallyport cannot be used.",
+    "It must be a folder of yours alone (0700); SALLYPORT_HOME names another.",
+    125,
+  ],
+  home_busy: ["Another process holds the home.", "Wait for it to end.", 125],
+  workspace_refused: [
+    "This folder cannot be an agent's workspace.",
+    "Work in a folder of the project, not in your home, / or /etc.",
+    125,
+  ],
+  platform_unsupported: [
+    "This system cannot run a cell.",
+    "Linux 5.15 or newer on x86_64 or arm64; sallyport doctor says what is missing.",
+    125,
+  ],
+  sandbox_unavailable: [
+    "Something that a cell needs is missing.",
+    "sallyport doctor names it, and how to get it.",
+    125,
+  ],
+  sandbox_failed: [
+    "The cell could not be made, and nothing of the agent ran.",
+    "sallyport doctor tries each step by itself.",
+    125,
+  ],
+  boundary_failed: [
+    "The boundary stopped, and the run with it.",
+    "Report it as a bug, with the session's events.",
+    125,
+  ],
+  log_unwritable: ["The log cannot be written, so nothing may happen.", "Make room on the disk of the home.", 125],
+  log_broken: ["The log does not verify.", "sallyport audit verify says at which event; keep the file.", 1],
+  session_unknown: ["There is no session of that id.", "sallyport sessions list shows those that are there.", 1],
+  session_damaged: ["The session's folder lacks something or was changed.", "sallyport audit verify says what.", 1],
+  program_not_found: [
+    "The program is not in the cell.",
+    "Give its path, and see that it is below /usr, /opt, the workspace or a known toolchain.",
+    127,
+  ],
+  program_not_executable: ["The program cannot be executed.", "chmod +x, or name its interpreter.", 126],
+  internal_error: ["sallyport met something that it does not expect.", "This is a bug: please report it.", 125],
+};
+
+const terminations: Readonly<Record<TerminationKind, readonly [meaning: string, remedy: string]>> = {
+  max_runtime: ["The run took longer than it was given.", "Raise --max-runtime or max_runtime_seconds."],
+  max_output_lines: ["The agent wrote more lines than it was given.", "Raise --max-output-lines."],
+  max_output_bytes: ["The agent wrote more bytes than it was given.", "Raise --max-output-bytes."],
+  max_requests: ["The agent asked for more requests than it was given.", "Raise --max-requests."],
+  policy_violation: ["An action was denied, and the policy ends the run then.", "sessions show names the event."],
+  revoked: ["The agent's token was revoked.", "Ask its owner."],
+  expired: ["The agent's token expired.", "Issue a new one."],
+  killed: ["A person stopped the run.", "Nothing is left running; start it again if that was not meant."],
+  budget: ["The budget of the policy was spent.", denialRemedies.budget_exhausted],
+  boundary_lost: [
+    "The boundary ended before the agent, so the agent was ended.",
+    "See whether the machine killed it (memory).",
+  ],
+};
+
+/** All of them; a code that is both a denial and a failure stands there twice. */
+export function allCodes(): CodeText[] {
+  const codes: CodeText[] = [];
+  for (const code of Object.keys(denyReasons) as DenyReason[]) {
+    codes.push({
+      code,
+      kind: "denial",
+      meaning: denyReasons[code],
+      remedy: denialRemedies[code],
+      status: statusOf(code),
+    });
+  }
+  for (const [code, [meaning, remedy, exit]] of Object.entries(failures)) {
+    codes.push({ code, kind: "failure", meaning, remedy, exit });
+  }
+  for (const [code, [meaning, remedy]] of Object.entries(terminations)) {
+    codes.push({ code, kind: "termination", meaning, remedy, exit: exitCodeOf(code as TerminationKind) });
+  }
+  return codes;
+}
