@@ -54,5 +54,12 @@ function isOursAlone(folder: string): boolean {
 
 if (isOlder(process.versions.node)) await restart();
 keepCompiledCode(process.env);
+// `sallyport … | head`: a reader that has seen enough is no failure. A run's own streams are the supervisor's to watch.
+if (process.argv[2] !== "run") {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(128 + 13);
+    throw error;
+  });
+}
 const { main } = await import("../src/cli/main.ts");
 process.exitCode = await main(process.argv.slice(2));

@@ -97,10 +97,13 @@ export function readSource(path: string, text: string): SourceFile {
         return !literal;
       }
       case "CallExpression": {
-        // createRequire(…)("package"): how a synchronous function loads what it seldom needs
-        const made = asNode(node.callee);
-        const maker = made?.type === "CallExpression" ? asNode(made.callee) : null;
-        if (maker?.name !== "createRequire") break;
+        // createRequire(…)("package") is how a synchronous function loads what it seldom needs; createRequire(…).resolve
+        // only tells where a file is, and loads nothing.
+        const called = asNode(node.callee);
+        const looksUp = called?.type === "MemberExpression" && asNode(called.property)?.name === "resolve";
+        const made = looksUp ? asNode(called.object) : called;
+        if (made?.type !== "CallExpression" || asNode(made.callee)?.name !== "createRequire") break;
+        if (looksUp) return "arguments";
         const wanted = asNodes(node.arguments)[0]?.value;
         imports.push({ specifier: typeof wanted === "string" ? wanted : "", line, typeOnly: false, names: ["*"] });
         return "arguments";
