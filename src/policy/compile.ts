@@ -1,0 +1,163 @@
+// Policies to what `evaluate` asks. Several policies hold together: an action must be allowed by all of them.
+
+import { createHash } from "node:crypto";
+import type { Allow, Deny, Obligations } from "#core/decision.ts";
+import type { JsonValue } from "#core/event.ts";
+import { Failure } from "#core/failure.ts";
+import { type Cidr, contains, formatCidr, parseCidr } from "#lib/address.ts";
+import { canonicalJson } from "#lib/canonical-json.ts";
+import { type Execution, mergeExecution, mergeUpstream, type Upstream } from "./execution.ts";
+import { checkFormat } from "./formats.ts";
+import { parseEndpoint } from "./host-pattern.ts";
+import { type Closed, HostTables } from "./host-table.ts";
+import type { Policy, PolicyDocument } from "./policy.ts";
+import { type Rule, rulesOf } from "./rule.ts";
+import { schemaVersion } from "./schema.ts";
+
+/** One of the policies that hold together. */
+export interface PolicyPart {
+  readonly name: string;
+  readonly policy: Policy;
+  readonly rules: readonly Rule[];
+  readonly hosts: HostTables;
+  /** True where `--allow` may add to it. */
+  readonly addable: boolean;
+}
+
+export interface CompiledPolicy {
+  readonly parts: readonly PolicyPart[];
+  /** `sha256:` and 64 hex digits, of `canonical`. */
+  readonly digest: string;
+  /** RFC 8785 JSON: the documents of all policies that hold together, an array; each parses again as a policy. */
+  readonly canonical: string;
+  readonly execution: Execution;
+  readonly upstream: Upstream;
+  readonly dnsDeny: "answer" | "nxdomain";
+  /** bytes */
+  readonly maxInspectBytes: number;
+  /** The decision of two policies that both allow. The same two always give the same object, within a bound. */
+  both(one: Allow, other: Allow): Allow;
+}
+
+/** @throws Failure policy_invalid where policies that hold together contradict each other. */
+export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
+  const canonical = `[${policies.map(({ document }) => canonicalJson(document as unknown as JsonValue)).join(",")}]`;
+  const inspect = policies
+    .map(({ document }) => document.network?.max_inspect_bytes)
+    .filter((value) => value !== undefined);
+  return {
+    parts: policies.map(compilePart),
+    canonical,
+    digest: `sha256:${createHash("sha256").update(canonical).digest("hex")}`,
+    execution: mergeExecution(policies),
+    upstream: mergeUpstream(policies),
+    dnsDeny: policies.some(({ document }) => document.network?.dns_deny === "nxdomain") ? "nxdomain" : "answer",
+    maxInspectBytes: inspect.length === 0 ? 2 ** 20 : Math.min(...inspect),
+    both: createBoth(),
+  };
+}
+
+/**
+ * The policy of `--allow` flags.
+ * @throws Failure usage where one is no `host` or `host:port`.
+ */
+export function policyFromFlags(allow: readonly string[]): Policy {
+  const entries = allow.map((text) => {
+    const checked = checkFormat("endpoint", text, "network.allow");
+    if (checked.ok) return checked.value;
+    throw new Failure("usage", checked.problem, {
+      place: "--allow",
+      ...(checked.remedy === null ? {} : { remedy: checked.remedy }),
+    });
+  });
+  const document: PolicyDocument = {
+    version: schemaVersion,
+    extendable: true,
+    network: { default: "deny", allow: entries },
+  };
+  return { name: "flags", document, places: new Map() };
+}
+
+/**
+ * A policy with what `more` adds to its allow list and rules: for `--allow` and profiles beside a policy that was found.
+ * Anything else of `more` must be held by intersection: compile both.
+ */
+export function extendPolicy(policy: Policy, more: Policy): Policy {
+  const own = policy.document.network ?? {};
+  const added = more.document.network ?? {};
+  const allow = [...(own.allow ?? []), ...(added.allow ?? [])];
+  const deny = [...(own.deny ?? []), ...(added.deny ?? [])];
+  const rule = [...(own.rule ?? []), ...(added.rule ?? [])];
+  return { ...policy, document: { ...policy.document, network: { ...own, allow, deny, rule } } };
+}
+
+function compilePart(policy: Policy): PolicyPart {
+  const rules = rulesOf(policy);
+  const closed = (policy.document.network?.deny ?? []).map(closedBy);
+  return {
+    name: policy.name,
+    policy,
+    rules,
+    hosts: new HostTables(rules, closed),
+    addable: policy.document.extendable === true,
+  };
+}
+
+function closedBy(text: string, index: number): Closed {
+  const parsed = parseEndpoint(text);
+  if (!parsed.ok) throw new TypeError(parsed.problem);
+  const { host, port } = parsed.value;
+  const deny: Deny = {
+    verdict: "deny",
+    reason: port === null ? "domain_not_allowed" : "port_not_allowed",
+    rule: `network.deny[${index}]`,
+    remedy: null,
+    detail: null,
+  };
+  return { host, port, deny };
+}
+
+const mostPairs = 65_536;
+
+function createBoth(): CompiledPolicy["both"] {
+  let kept = new Map<Allow, Map<Allow, Allow>>();
+  let pairs = 0;
+  return (one, other) => {
+    let row = kept.get(one);
+    const found = row?.get(other);
+    if (found !== undefined) return found;
+    if (pairs++ >= mostPairs) {
+      kept = new Map();
+      pairs = 1;
+      row = undefined;
+    }
+    if (row === undefined) kept.set(one, (row = new Map()));
+    const made: Allow = {
+      verdict: "allow",
+      rule: other.rule,
+      obligations: tighter(one.obligations, other.obligations),
+    };
+    row.set(other, made);
+    return made;
+  };
+}
+
+/** From what lets most pass to what lets least. */
+const protocols = ["tcp", "any", "http", "tls"] as const;
+
+function tighter(one: Obligations, other: Obligations): Obligations {
+  return {
+    tls: one.tls === "terminate" || other.tls === "terminate" ? "terminate" : "pass",
+    protocol: protocols[Math.max(protocols.indexOf(one.protocol), protocols.indexOf(other.protocol))] ?? "tls",
+    private: commonRanges(one.private, other.private),
+    bodyOnGet: one.bodyOnGet && other.bodyOnGet,
+  };
+}
+
+/** Two ranges share nothing, or one holds the other. */
+function commonRanges(one: readonly string[], other: readonly string[]): readonly string[] {
+  const ranges = (texts: readonly string[]) => texts.map(parseCidr).filter((cidr) => cidr !== null);
+  const holds = (outer: Cidr, inner: Cidr) => outer.prefix <= inner.prefix && contains(outer, inner.base);
+  const common = ranges(one).flatMap((a) => ranges(other).flatMap((b) => (holds(a, b) ? [b] : holds(b, a) ? [a] : [])));
+  return [...new Set(common.map(formatCidr))];
+}

@@ -1,0 +1,131 @@
+// A policy's text to a policy. Rules: the version is there; every key is known; every value is in normal form; what
+// contradicts itself is refused. The text may be an agent's (a project's own file): it is bounded and never half taken.
+
+import { Failure } from "#core/failure.ts";
+import { type Place, type Problem, SyntaxProblem, type Table } from "./document.ts";
+import { isOverBroad, parseHostPattern } from "./host-pattern.ts";
+import type { NetworkRule, Policy, PolicyDocument } from "./policy.ts";
+import { readDocument } from "./read.ts";
+import { schemaVersion } from "./schema.ts";
+import { readToml } from "./toml.ts";
+import { readJson, readYaml } from "./yaml.ts";
+
+export interface PolicySource {
+  /** As the user named it; the beginning of every place. */
+  readonly name: string;
+  /** By default what the name's extension says, else TOML. */
+  readonly format?: "toml" | "yaml" | "json";
+}
+
+/** Longer texts are refused unread. */
+const longestText = 16 * 2 ** 20;
+
+/** @throws Failure policy_invalid, its place `name:line:column` of the first problem. */
+export function parsePolicy(text: string, source: PolicySource): Policy {
+  const { policy, problems } = readPolicy(text, source);
+  const [first, ...more] = problems;
+  if (policy !== null && first === undefined) return policy;
+  throw problemFailure(
+    first ?? { message: "this is no policy", at: { line: 1, column: 1 }, remedy: null },
+    source.name,
+    more.length,
+  );
+}
+
+/** The same with every problem at once, in the order of the text; the policy is null where there is one. */
+export function readPolicy(
+  text: string,
+  source: PolicySource,
+): { policy: Policy | null; problems: readonly Problem[] } {
+  if (text.length > longestText) return refused("a policy has at most 16 MiB of text", { line: 1, column: 1 });
+  let root: Table;
+  const format = source.format ?? formatOf(source.name);
+  try {
+    root = format === "yaml" ? readYaml(text) : format === "json" ? readJson(text) : readToml(text);
+  } catch (error) {
+    if (error instanceof SyntaxProblem) return refused(error.message, error.at);
+    throw error;
+  }
+  const { document, places, problems } = readDocument(root);
+  if (!root.entries.has("version") && !saysVersion(text) && !isOperatorForm(root)) {
+    problems.push({
+      message: "the version is not there",
+      at: { line: 1, column: 1 },
+      remedy:
+        format === "json" ? `Write "version": "${schemaVersion}".` : `Write "# ${schemaVersion}" as the first line.`,
+    });
+  }
+  // The schema's table is what read it; each required key and each value's type was checked there.
+  const typed = { ...document, version: schemaVersion } as unknown as PolicyDocument;
+  checkRules(typed.network?.rule ?? [], places, problems);
+  problems.sort((one, other) => one.at.line - other.at.line || one.at.column - other.at.column);
+  if (problems.length > 0) return { policy: null, problems };
+  return { policy: { name: source.name, document: typed, places }, problems };
+}
+
+/** A problem as what a command prints; `more` is how many others the text has. */
+export function problemFailure(problem: Problem, name: string, more = 0): Failure {
+  const others = more === 0 ? "" : ` (and ${more} more: sallyport policy check ${name})`;
+  return new Failure("policy_invalid", problem.message + others, {
+    place: `${name}:${problem.at.line}:${problem.at.column}`,
+    ...(problem.remedy === null ? {} : { remedy: problem.remedy }),
+  });
+}
+
+/** What a rule's keys must not say together. */
+function checkRules(rules: readonly NetworkRule[], places: ReadonlyMap<string, Place>, problems: Problem[]): void {
+  const ids = new Set<string>();
+  for (const [index, rule] of rules.entries()) {
+    const path = `network.rule[${index}]`;
+    const wrong = (key: string, message: string, remedy: string) =>
+      problems.push({
+        message: `${path}: ${message}`,
+        at: places.get(`${path}.${key}`) ?? places.get(path) ?? { line: 1, column: 1 },
+        remedy,
+      });
+    if (rule.id !== undefined && ids.has(rule.id))
+      wrong("id", `the id "${rule.id}" is taken`, "Give each rule an id of its own.");
+    if (rule.id !== undefined) ids.add(rule.id);
+    const sees =
+      rule.method !== undefined ? "method" : rule.path !== undefined ? "path" : rule.body !== undefined ? "body" : null;
+    if (sees !== null && rule.tls === "pass")
+      wrong("tls", `TLS that passes untouched shows no ${sees}`, `Leave out tls = "pass" or ${sees}.`);
+    if (sees !== null && rule.protocol === "tcp")
+      wrong("protocol", `a tunnel shows no ${sees}`, `Leave out protocol = "tcp" or ${sees}.`);
+    if (rule.tls === "pass" && rule.protocol === "http")
+      wrong("tls", "TLS that passes untouched shows no HTTP", 'Write protocol = "tls".');
+    for (const text of Array.isArray(rule.host) ? rule.host : []) {
+      const host = parseHostPattern(text);
+      if (host.ok && isOverBroad(host.value) && !rule.id?.startsWith("unsafe_")) {
+        wrong(
+          "host",
+          `"${text}" is over-broad: it spans names of owners who have nothing to do with each other`,
+          'Name the hosts, or give the rule an id that begins with "unsafe_".',
+        );
+      }
+    }
+  }
+}
+
+/** True where the first line is the comment that names the version. */
+function saysVersion(text: string): boolean {
+  const first = /^\ufeff?#([^\r\n]*)/.exec(text)?.[1];
+  return first?.trim() === schemaVersion;
+}
+
+/** The form operators write in `/etc` is known by its sections, and bears no version. */
+function isOperatorForm(root: Table): boolean {
+  const names = [...root.entries.keys()];
+  return (
+    names.length > 0 && names.every((name) => ["security_context", "constraints", "violation_protocol"].includes(name))
+  );
+}
+
+function formatOf(name: string): "toml" | "yaml" | "json" {
+  if (/\.ya?ml$/i.test(name)) return "yaml";
+  return /\.json$/i.test(name) ? "json" : "toml";
+}
+
+function refused(message: string, at: Place): { policy: null; problems: readonly Problem[] } {
+  return { policy: null, problems: [{ message, at, remedy: null }] };
+}

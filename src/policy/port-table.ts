@@ -1,0 +1,59 @@
+// What one host allows on one port, by what is spoken there.
+//
+// A port has a habit: 443 and 8443 speak TLS, 80 and 8080 speak HTTP (in the clear, or in TLS), others have none.
+// protocol  any:  what the habit says; without one HTTP, HTTP in TLS, or a tunnel of any bytes
+//           http: HTTP in the clear or in TLS; on a TLS port in TLS only
+//           tls:  HTTP in TLS; with tls = "pass" any TLS, untouched
+//           tcp:  bytes of any kind, untouched
+// A rule that names a method or a path allows no tunnel: nothing could be read there.
+
+import { buildRequestTable, type RequestTable } from "./request-table.ts";
+import { compareRules, type Rule } from "./rule.ts";
+
+export type Habit = "tls" | "http" | "none";
+
+export interface PortTable {
+  /** HTTP in TLS, and in the clear. */
+  readonly https: RequestTable | null;
+  readonly http: RequestTable | null;
+  /** The rule that decides for a ClientHello, a request line, and other bytes; null where none lets them pass. */
+  readonly tlsConnect: Rule | null;
+  readonly httpConnect: Rule | null;
+  readonly tcpConnect: Rule | null;
+  /** Of all rules, for DNS. */
+  readonly best: Rule;
+}
+
+export function habitOf(port: number): Habit {
+  if (port === 443 || port === 8443) return "tls";
+  return port === 80 || port === 8080 ? "http" : "none";
+}
+
+export function buildPortTable(rules: readonly [Rule, ...Rule[]], habit: Habit): PortTable {
+  const tls = rules.filter((rule) => rule.protocol !== "http" || rule.allow.obligations.tls === "terminate");
+  const clear = rules.filter(({ protocol }) => protocol === "tcp" || (protocol !== "tls" && habit !== "tls"));
+  const tunnels = rules.filter((rule) => isTunnel(rule, habit));
+  return {
+    https: buildRequestTable(tls),
+    http: buildRequestTable(clear),
+    tlsConnect: best(tls),
+    httpConnect: best(clear),
+    tcpConnect: best(tunnels),
+    best: best(rules) ?? rules[0],
+  };
+}
+
+function isTunnel({ protocol, methods, paths, allow }: Rule, habit: Habit): boolean {
+  if (methods !== null || paths !== null) return false;
+  return protocol === "tcp" || (protocol === "any" && habit === "none" && allow.obligations.tls === "terminate");
+}
+
+/** Reading what is inside beats passing it on: where rules disagree, `terminate` decides for the connection. */
+function best(rules: readonly Rule[]): Rule | null {
+  const passes = (rule: Rule) => (rule.allow.obligations.tls === "pass" ? 1 : 0);
+  let found: Rule | null = null;
+  for (const rule of rules) {
+    if (found === null || (passes(rule) - passes(found) || compareRules(rule, found)) < 0) found = rule;
+  }
+  return found;
+}

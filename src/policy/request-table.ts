@@ -1,0 +1,129 @@
+// Methods and paths of one host and port. A request costs its own number of segments, not the number of rules:
+// a map by method, and below it a trie of path segments.
+
+import { normalPath } from "#lib/http-path.ts";
+import { compareRules, type Rule } from "./rule.ts";
+
+/** The best rule of a place, and the best of those that let a body pass on GET. */
+interface Slot {
+  any: Rule | null;
+  body: Rule | null;
+}
+
+interface PathNode {
+  readonly here: Slot;
+  /** `**` from here on. */
+  readonly below: Slot;
+  readonly literals: Map<string, PathNode>;
+  star: PathNode | null;
+}
+
+interface Paths {
+  /** Rules that name no path. */
+  readonly whole: Slot;
+  /** Null where no rule names one. */
+  trie: PathNode | null;
+}
+
+export interface RequestTable {
+  readonly everyMethod: Paths;
+  readonly byMethod: Map<string, Paths>;
+}
+
+/** Null where there are no rules. */
+export function buildRequestTable(rules: readonly Rule[]): RequestTable | null {
+  if (rules.length === 0) return null;
+  const table: RequestTable = { everyMethod: { whole: slot(), trie: null }, byMethod: new Map() };
+  for (const rule of rules) {
+    if (rule.methods === null) add(table.everyMethod, rule);
+    for (const method of rule.methods ?? []) {
+      let paths = table.byMethod.get(method);
+      if (paths === undefined) table.byMethod.set(method, (paths = { whole: slot(), trie: null }));
+      add(paths, rule);
+    }
+  }
+  return table;
+}
+
+/** The rule that lets a request pass; null where none does. `target` is path and query as on the wire. */
+export function findRequest(table: RequestTable, method: string, target: string, body: boolean): Rule | null {
+  const own = table.byMethod.size === 0 ? undefined : table.byMethod.get(method);
+  const every = table.everyMethod;
+  const needsBody = body && (method === "GET" || method === "HEAD");
+  if (own?.trie || every.trie) {
+    const path = normalPath(target);
+    if (path !== null) {
+      const found =
+        (own?.trie && findPath(own.trie, path, 1, needsBody)) ??
+        (every.trie && findPath(every.trie, path, 1, needsBody));
+      if (found) return found;
+    }
+  }
+  if (own !== undefined) {
+    const whole = needsBody ? own.whole.body : own.whole.any;
+    if (whole !== null) return whole;
+  }
+  return needsBody ? every.whole.body : every.whole.any;
+}
+
+export type Miss = "method_not_allowed" | "path_not_allowed" | "malformed_request";
+
+/** Why a request that `findRequest` did not find is denied: the nearest miss. */
+export function missOf(table: RequestTable, method: string, target: string, body: boolean): Miss {
+  if (body && findRequest(table, method, target, false) !== null) return "malformed_request";
+  const path = normalPath(target);
+  const all = [table.everyMethod, ...table.byMethod.values()];
+  if (path === null && target !== "*" && all.some(({ trie }) => trie !== null)) return "malformed_request";
+  const elsewhere = all.some(
+    ({ whole, trie }) =>
+      whole.any !== null || (path !== null && trie !== null && findPath(trie, path, 1, false) !== null),
+  );
+  return elsewhere ? "method_not_allowed" : "path_not_allowed";
+}
+
+/** Depth first, literals before `*` before `**`, so that the most specific pattern gives the decision. */
+function findPath(node: PathNode, path: string, from: number, needsBody: boolean): Rule | null {
+  if (from > path.length) return needsBody ? node.here.body : node.here.any;
+  const slash = path.indexOf("/", from);
+  const end = slash < 0 ? path.length : slash;
+  if (node.literals.size > 0) {
+    const literal = node.literals.get(path.slice(from, end));
+    const found = literal === undefined ? null : findPath(literal, path, end + 1, needsBody);
+    if (found !== null) return found;
+  }
+  if (node.star !== null && end > from) {
+    const found = findPath(node.star, path, end + 1, needsBody);
+    if (found !== null) return found;
+  }
+  return needsBody ? node.below.body : node.below.any;
+}
+
+function add(paths: Paths, rule: Rule): void {
+  if (rule.paths === null) return put(paths.whole, rule);
+  for (const pattern of rule.paths) {
+    let node = (paths.trie ??= pathNode());
+    const deep = pattern.at(-1) === "**";
+    for (const segment of deep ? pattern.slice(0, -1) : pattern) {
+      if (segment === "*") node = node.star ??= pathNode();
+      else {
+        let next = node.literals.get(segment);
+        if (next === undefined) node.literals.set(segment, (next = pathNode()));
+        node = next;
+      }
+    }
+    put(deep ? node.below : node.here, rule);
+  }
+}
+
+function put(into: Slot, rule: Rule): void {
+  if (into.any === null || compareRules(rule, into.any) < 0) into.any = rule;
+  if (rule.allow.obligations.bodyOnGet && (into.body === null || compareRules(rule, into.body) < 0)) into.body = rule;
+}
+
+function slot(): Slot {
+  return { any: null, body: null };
+}
+
+function pathNode(): PathNode {
+  return { here: slot(), below: slot(), literals: new Map(), star: null };
+}
