@@ -82,8 +82,8 @@ export interface SessionEnd {
   readonly termination: Termination | null;
   readonly counts: SessionCounts;
   readonly files: { readonly [name: string]: FileDigest };
-  /** `seq` and SHA-256 of the log's last line. */
-  readonly log: { readonly events: number; readonly head: string };
+  /** `seq` and SHA-256 of the log's last line; `broken` says why it could not be written to its end, null when it was. */
+  readonly log: { readonly events: number; readonly head: string; readonly broken: string | null };
 }
 
 export type RunningSession = SessionStart & {

@@ -5,10 +5,12 @@
 // When anything of it cannot be written the run must stop (`onBroken`). A session whose end could not be written keeps its
 // first session.json, and is shown as `boundary_lost` once its process is gone.
 
+import { hash } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
+import { canonicalJson, wellFormed } from "#lib/canonical-json.ts";
 import { eventsFile, type OutputStream, outputFiles, type SessionFolder, sessionFile } from "./folder.ts";
 import {
   currentHolder,
@@ -61,7 +63,12 @@ export interface Recorder {
 
 /** @throws Failure log_unwritable */
 export function openRecorder(options: RecorderOptions): Recorder {
-  const { folder, start, log } = options;
+  const { folder, log } = options;
+  const start = {
+    ...options.start,
+    command: options.start.command.map(wellFormed),
+    cwd: wellFormed(options.start.cwd),
+  };
   const begun = performance.now();
   const output = openOutputLog({
     folder,
@@ -95,6 +102,9 @@ export function openRecorder(options: RecorderOptions): Recorder {
       const duration = Math.round(performance.now() - begun);
       const termination = how.termination === null ? null : { ...how.termination };
       const { exit_code, signal } = how;
+      // session.json is not in the chain: this is how the chain vouches for what it says.
+      const start_sha256 = hash("sha256", canonicalJson({ ...start }), "hex");
+      const { stdout, stderr } = printed;
       log.append({
         type: "session.ended",
         detail: {
@@ -102,8 +112,9 @@ export function openRecorder(options: RecorderOptions): Recorder {
           signal,
           termination,
           duration_ms: duration,
-          stdout: { ...printed.stdout },
-          stderr: { ...printed.stderr },
+          start_sha256,
+          stdout: { ...stdout },
+          stderr: { ...stderr },
         },
       });
       await Promise.all([log.close(), output.close()]);
@@ -127,7 +138,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
           [outputFiles.stdout]: printed.stdout,
           [outputFiles.stderr]: printed.stderr,
         },
-        log: { events: log.seq, head: log.head },
+        log: { events: log.seq, head: log.head, broken: log.broken?.message ?? null },
       };
       write(() => writeSession(folder, record, true));
       await seal(folder);

@@ -1,0 +1,163 @@
+// `sallyport sessions list|show|events`: what ran, and what it did.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import type { Verification } from "#audit/verify/session.ts";
+import { verifySession } from "#audit/verify/session.ts";
+import { Failure } from "#core/failure.ts";
+import { type LoggedEvent, readEvents } from "#session/events.ts";
+import type { SessionFolder } from "#session/folder.ts";
+import { findSession, openSession, type Session, sessionIds, terminationOf } from "#session/store.ts";
+import { openHome } from "./home.ts";
+import { type HostSummary, summarizeHosts } from "./host-summary.ts";
+import { printable, printJson, printLine, printTable } from "./output.ts";
+import {
+  clip,
+  commandText,
+  durationText,
+  eventLine,
+  exitText,
+  listColumns,
+  listRow,
+  member,
+  timeText,
+} from "./session-view.ts";
+
+/** How often a followed log is looked at, milliseconds. */
+const followInterval = 100;
+
+export function register(program: Command): void {
+  const sessions = program.command("sessions").description("list and show what ran");
+  sessions
+    .command("list")
+    .description("list the sessions, newest first")
+    .option("--agent <id>", "only this agent's")
+    .option("-n, --limit <n>", "only the newest n", wholeNumber)
+    .option("--json", "print a JSON array")
+    .action(list);
+  sessions
+    .command("show")
+    .description("show what a session was, asked for, and how it ended")
+    .argument("<session>", "an id, the beginning of one, or last")
+    .option("--json", "print JSON")
+    .action(show);
+  sessions
+    .command("events")
+    .description("show a session's log")
+    .argument("<session>", "an id, the beginning of one, or last")
+    .option("--type <type>", "only events of this type: action, output, session.ended, …")
+    .option("--denied", "only denied actions")
+    .option("-f, --follow", "go on with what is added, until the session ends")
+    .option("--json", "print the lines of the log as they are")
+    .action(events);
+}
+
+function list(options: { agent?: string; limit?: number; json?: boolean }): void {
+  const { sessions } = openHome(process.env);
+  const found: Session[] = [];
+  for (const id of sessionIds(sessions)) {
+    if (found.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
+    const session = openSession(sessions, id);
+    if (options.agent === undefined || session.record?.agent_id === options.agent) found.push(session);
+  }
+  if (options.json) printJson(found.map(sessionJson));
+  else printTable([listColumns, ...found.map((session) => listRow(session, Date.now()))]);
+}
+
+function show(text: string, options: { json?: boolean }): void {
+  const { sessions } = openHome(process.env);
+  const session = openSession(sessions, findSession(sessions, text).id);
+  const verification = verifySession(session.folder.path);
+  const hosts = summarizeHosts(readable(session.folder));
+  if (options.json) printJson({ ...sessionJson(session), path: session.folder.path, hosts, verification });
+  else showText(session, hosts, verification);
+}
+
+/** The events up to the first that cannot be read: the verification says what is wrong with the rest. */
+function* readable(folder: SessionFolder): Generator<LoggedEvent, void, void> {
+  try {
+    for (const { event } of readEvents(folder)) yield event;
+  } catch (error) {
+    if (!(error instanceof Failure && error.code === "session_damaged")) throw error;
+  }
+}
+
+function showText(session: Session, hosts: readonly HostSummary[], verification: Verification): void {
+  const { record, folder, state } = session;
+  const rows: string[][] = [["session", folder.id]];
+  if (record !== null) {
+    const { policy } = record;
+    rows.push(
+      ["command", clip(commandText(record.command), 400)],
+      ["folder", record.cwd],
+      ["agent", `${record.agent_id}, answered for by ${record.owner}`],
+      ["policy", `${policy.id} version ${policy.version}, ${policy.digest}`],
+      ["started", `${timeText(record.started)} UTC`],
+      ["state", state],
+      ["duration", record.state === "ended" ? durationText(record.duration_ms) : "-"],
+      ["exit", exitText(record)],
+    );
+  } else rows.push(["state", state]);
+  const termination = terminationOf(session);
+  if (termination !== null) {
+    const { kind, threshold, observed } = termination;
+    rows.push(["ended by", threshold === null ? kind : `${kind}: ${observed} observed, ${threshold} allowed`]);
+  }
+  if (record?.state === "ended") {
+    const { counts } = record;
+    rows.push(
+      ["actions", `${counts.allowed} allowed, ${counts.denied} denied; ${counts.requests} were HTTP requests`],
+      ["names", `${counts.dns_allowed + counts.dns_denied} looked up, ${counts.dns_denied} of them denied`],
+      ["output", `${counts.stdout_bytes} bytes to stdout, ${counts.stderr_bytes} to stderr`],
+    );
+  }
+  rows.push(["log", `${verification.status.replace("_", " ")}, ${verification.events} events`], ["files", folder.path]);
+  printTable(rows);
+  for (const { place, message } of verification.findings.slice(0, 5))
+    printLine(`  ${printable(`${place}: ${message}`)}`);
+  if (hosts.length === 0) return;
+  printLine("");
+  printTable([["HOST", "ALLOWED", "DENIED", "LOOKUPS", "REASONS"], ...hosts.map(hostRow)]);
+}
+
+function hostRow({ host, allowed, denied, lookups, reasons }: HostSummary): string[] {
+  const why = Object.entries(reasons).map(([reason, times]) => (times === 1 ? reason : `${reason} ×${times}`));
+  return [clip(host, 80), String(allowed), String(denied), String(lookups), why.join(", ") || "-"];
+}
+
+async function events(
+  text: string,
+  options: { type?: string; denied?: boolean; follow?: boolean; json?: boolean },
+): Promise<void> {
+  const { sessions } = openHome(process.env);
+  const folder = findSession(sessions, text);
+  let position = 0;
+  let ended = false;
+  for (;;) {
+    const over = openSession(sessions, folder.id).state !== "running";
+    for (const { event, text: line, next } of readEvents(folder, position)) {
+      position = next;
+      ended ||= event.type === "session.ended";
+      if (!isWanted(event, options)) continue;
+      printLine(options.json ? printable(line) : eventLine(event));
+    }
+    // Read once more after the state was seen to be over: nothing is added any more.
+    if (!options.follow || ended || over) return;
+    await sleep(followInterval);
+  }
+}
+
+function isWanted(event: LoggedEvent, { type, denied }: { type?: string; denied?: boolean }): boolean {
+  if (type !== undefined && event.type !== type) return false;
+  return !denied || (event.type === "action" && member(event.decision, "decision") === "deny");
+}
+
+function sessionJson(session: Session): object {
+  const { folder, state, record } = session;
+  return { ...record, id: folder.id, state, termination: terminationOf(session) };
+}
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new Failure("usage", "not a whole number above 0", { place: text, remedy: "For example: -n 20" });
+}
