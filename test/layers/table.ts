@@ -62,7 +62,6 @@ export const packages: readonly Owned[] = [
   { what: "re2js", owners: ["policy"], why: "patterns from users run in linear time, where they are compiled" },
   { what: "@peculiar/x509", owners: ["proxy"], why: "certificates are made by the boundary's authority" },
   { what: "reflect-metadata", owners: ["proxy"], why: "@peculiar/x509 needs it first" },
-  { what: "canonicalize", owners: ["audit"], why: "the log's bytes" },
 ];
 
 /** Powers of Node that only some parts have. A built-in that is not here is free to all but the pure (below). */
