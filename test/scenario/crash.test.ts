@@ -1,0 +1,94 @@
+// No effect without its entry: sallyport is killed with SIGKILL at a random moment while requests pour through it. What the
+// upstream received must be in the log, the log must verify up to a cut tail, and nothing of the cell may go on.
+
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { createTestAuthority } from "../servers/certificate-authority.ts";
+import { startServer, type TestServer } from "../servers/https-server.ts";
+import { openPlace, type Place } from "./program.ts";
+
+let place: Place;
+let server: TestServer;
+let policy: string;
+let received: (url: string) => void = () => undefined;
+
+const load = `
+let n = 0;
+const lane = async () => { for (;;) await (await fetch("https://api.example.com/id/" + process.argv[2] + "/" + n++)).text(); };
+await Promise.all(Array.from({ length: 16 }, lane));
+`;
+
+before(async () => {
+  place = openPlace("crash");
+  const authority = createTestAuthority(place.root);
+  server = await startServer({
+    leaf: authority.issue(["api.example.com"]),
+    answer: (request, response) => {
+      received(request.url);
+      response.end("ok");
+    },
+  });
+  policy = place.policy(`
+[network]
+allow = ["api.example.com"]
+[upstream]
+ca = "${authority.caFile}"
+resolve = { "api.example.com" = "127.0.0.1:${server.port}" }
+`);
+  writeFileSync(join(place.workspace, "load.mjs"), load);
+});
+after(async () => {
+  await server?.close();
+  place?.close();
+});
+
+for (let round = 1; round <= 5; round++) {
+  test(`killed at a random moment under load, round ${round}: what arrived is in the log`, async () => {
+    const ids = new Set<string>();
+    const first = new Promise<void>((resolve) => {
+      received = (url) => {
+        ids.add(url);
+        resolve();
+      };
+    });
+    const child = place.start(["run", "--quiet", "--policy", policy, "--", "node", "load.mjs", String(round)]);
+    let said = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    await Promise.race([first, once(child, "exit").then(() => assert.fail(`the run ended early: ${said}`))]);
+    // the moment is the point of the test: some milliseconds after the first request, never the same
+    const arrived = randomInt(1, 400);
+    await new Promise<void>((resolve) => {
+      received = (url) => {
+        ids.add(url);
+        if (ids.size >= arrived) resolve();
+      };
+    });
+    child.kill("SIGKILL");
+    await once(child, "close");
+    const settled = ids.size;
+
+    const session = place.sessions().at(-1) ?? "";
+    const text = place.file(session, "events.jsonl").toString("utf8");
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    const logged = new Set(
+      whole
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => (JSON.parse(line) as { action?: { path?: string } }).action?.path),
+    );
+    for (const id of ids) assert.ok(logged.has(id), `${id} arrived without an entry`);
+    assert.ok(ids.size >= arrived);
+    assert.equal(ids.size, settled, "requests still arrive after the end");
+
+    const verified = await place.run(["audit", "verify", session, "--json"]);
+    assert.doesNotMatch(verified.stdout + verified.stderr, /"code":"internal_error"/);
+    const listed = await place.run(["sessions", "list"]);
+    assert.match(listed.stdout.split("\n").find((line) => line.startsWith(session)) ?? "", /boundary_lost/);
+  });
+}

@@ -1,0 +1,118 @@
+// What a blocked agent sees, and what the person at the terminal is told of it, to the letter.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createTestAuthority } from "../servers/certificate-authority.ts";
+import { startServer, type TestServer } from "../servers/https-server.ts";
+import { decisionsOn, openPlace, type Place } from "./program.ts";
+
+let place: Place;
+let server: TestServer;
+let policy: string;
+
+before(async () => {
+  place = openPlace("denial");
+  const authority = createTestAuthority(place.root);
+  server = await startServer({ leaf: authority.issue(["api.example.com"]) });
+  policy = place.policy(`
+[network]
+allow = ["api.example.com"]
+[upstream]
+ca = "${authority.caFile}"
+resolve = { "api.example.com" = "127.0.0.1:${server.port}" }
+`);
+});
+
+after(async () => {
+  await server?.close();
+  place?.close();
+});
+
+test("a denied request is answered with 403, problem+json and these fields, and the log has the same record", async () => {
+  const ran = await place.run(["run", "--policy", policy, "--", "curl", "-sSi", "https://example.com/x"]);
+  const [head = "", body = ""] = ran.stdout.split("\r\n\r\n");
+  assert.match(head, /^HTTP\/1\.1 403 /);
+  assert.match(head, /^content-type: application\/problem\+json\r?$/im);
+  const denial = JSON.parse(body) as { [name: string]: unknown };
+  const { decision, agent_id, owner, policy_id, policy_version, deny_reason } = denial;
+  assert.deepEqual(
+    { decision, agent_id, deny_reason },
+    { decision: "deny", agent_id: "local", deny_reason: "domain_not_allowed" },
+  );
+  assert.deepEqual([typeof owner, typeof policy_id, typeof policy_version], ["string", "string", "number"]);
+
+  const [event] = decisionsOn(place.events(), "example.com").filter((e) => e.action?.kind === "http");
+  assert.equal(event?.decision?.decision, "deny");
+  assert.equal(event?.decision?.deny_reason, "domain_not_allowed");
+  assert.equal(event?.action?.path, "/x");
+  const subject = event?.subject ?? {};
+  assert.deepEqual(
+    [subject.agent_id, subject.owner, subject.policy_id, subject.policy_version],
+    [agent_id, owner, policy_id, policy_version],
+  );
+});
+
+test("the terminal is told of a denial once per host and rule, and what would allow it", async () => {
+  const script = "for n in 1 2 3; do curl -s https://example.com/x; done; curl -s https://example.net/y; true";
+  const ran = await place.run(["run", "--policy", policy, "--", "sh", "-c", script]);
+  assert.equal(ran.code, 0);
+  const told = ran.stderr.split("\n").filter((line) => line.includes("denied"));
+  assert.equal(told[0], "sallyport: denied GET example.com/x (domain_not_allowed) · allow with --allow example.com");
+  assert.equal(told[1], "sallyport: denied GET example.net/y (domain_not_allowed) · allow with --allow example.net");
+  assert.equal(told.filter((line) => line.includes("denied GET")).length, 2);
+});
+
+test("the run ends with a summary of time, requests, denials and the session id", async () => {
+  const script = "curl -s https://api.example.com/a; curl -s https://example.com/x";
+  const ran = await place.run(["run", "--policy", policy, "--", "sh", "-c", script]);
+  const summary = ran.stderr.trimEnd().split("\n").at(-1) ?? "";
+  assert.match(summary, /^sallyport: /);
+  assert.match(summary, /\d+(\.\d+)? ?m?s/);
+  assert.match(summary, /\b[12] requests?\b/);
+  assert.match(summary, /\b1 denied\b|\b1 denials?\b/);
+  assert.ok(summary.includes(place.sessions().at(-1) ?? "no session"), summary);
+});
+
+test("--quiet silences both, and nothing of the agent's own output", async () => {
+  const script = "curl -s -o /dev/null https://example.com/x; echo out; echo err >&2";
+  const ran = await place.run(["run", "--quiet", "--policy", policy, "--", "sh", "-c", script]);
+  assert.equal(ran.stdout, "out\n");
+  assert.equal(ran.stderr, "err\n");
+});
+
+test("--allow opens exactly what it names, at ports 80 and 443, and nothing else", async () => {
+  const script =
+    "for u in https://example.com/ https://www.example.com/ http://example.com:8080/; do curl -s -o /dev/null -w '%{http_code}\\n' $u; done; true";
+  const ran = await place.run(["run", "--allow", "example.com", "--", "sh", "-c", script]);
+  assert.equal(ran.code, 0, ran.stderr);
+  const events = place.events();
+  // allowed by policy; whether this machine can reach example.com is not the point
+  assert.ok(
+    decisionsOn(events, "example.com").some(
+      (e) => e.action?.kind === "http" && e.action.port === 443 && e.decision?.decision === "allow",
+    ),
+  );
+  const reason = (host: string, port: number): string | undefined =>
+    decisionsOn(events, host).find((e) => e.action?.kind !== "dns" && e.action?.port === port)?.decision?.deny_reason;
+  assert.equal(reason("www.example.com", 443), "domain_not_allowed");
+  assert.equal(reason("example.com", 8080), "port_not_allowed");
+});
+
+test("--allow beside a policy that does not say extendable is an error", async () => {
+  const ran = await place.run(["run", "--policy", policy, "--allow", "example.com", "--", "true"]);
+  assert.equal(ran.code, 125);
+  assert.match(ran.stderr, /extendable/);
+});
+
+test("explain-code explains every reason that an agent can be given", async () => {
+  const reasons =
+    "domain_not_allowed method_not_allowed path_not_allowed port_not_allowed protocol_not_allowed private_address malformed_request " +
+    "name_mismatch upstream_untrusted upstream_unreachable requests_exhausted budget_exhausted unmetered token_invalid token_expired " +
+    "token_revoked attestation_failed approval_denied approval_timeout credential_unavailable content_blocked tool_not_allowed " +
+    "file_not_allowed not_enforced_yet internal_error";
+  for (const reason of reasons.split(" ")) {
+    const ran = await place.run(["explain-code", reason]);
+    assert.equal(ran.code, 0, `${reason}: ${ran.stderr}`);
+    assert.match(ran.stdout, /\w+ \w+/);
+  }
+});

@@ -1,0 +1,71 @@
+// A full disk stops the boundary, denies, and says so. The home is a small file system of its own, mounted in a mount namespace
+// that ends with the run, so that nothing of it remains.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { createTestAuthority } from "../servers/certificate-authority.ts";
+import { startServer, type TestServer } from "../servers/https-server.ts";
+import { collect, openPlace, type Place, program } from "./program.ts";
+
+let place: Place;
+let server: TestServer;
+let policy: string;
+
+before(async () => {
+  place = openPlace("disk");
+  const authority = createTestAuthority(place.root);
+  server = await startServer({ leaf: authority.issue(["api.example.com"]) });
+  policy = place.policy(`
+[network]
+allow = ["api.example.com"]
+[upstream]
+ca = "${authority.caFile}"
+resolve = { "api.example.com" = "127.0.0.1:${server.port}" }
+`);
+});
+after(async () => {
+  await server?.close();
+  place?.close();
+});
+
+test("requests are denied from the entry on that could not be written, and the run ends with 125", async () => {
+  const kept = join(place.root, "kept");
+  mkdirSync(kept);
+  // asks until it is refused, then asks once more, and tells the last two answers
+  writeFileSync(
+    join(place.workspace, "ask.mjs"),
+    `let n = 0, last = 200;
+     const ask = async () => { try { return (await fetch("https://api.example.com/id/" + n++)).status; } catch { return 0; } };
+     while (last === 200 && n < 20000) last = await ask();
+     console.log("refused after", n, "with", last, "then", await ask());`,
+  );
+  const script = [
+    `mount -t tmpfs -o size=700k,mode=700 tmpfs "$1"`,
+    `code=0; SALLYPORT_HOME="$1" "$2" run --policy "$3" -- node ask.mjs || code=$?`,
+    `cp -r "$1/sessions" "$4/" && exit $code`,
+  ].join("\n");
+  const namespaces = process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--user", "--map-root-user"];
+  const child = spawn("unshare", [...namespaces, "sh", "-c", script, "sh", place.home, program, policy, kept], {
+    cwd: place.workspace,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const ran = await collect(child);
+
+  assert.equal(ran.code, 125, ran.stdout + ran.stderr);
+  assert.match(ran.stderr, /log_unwritable|ENOSPC|no space left/i);
+  assert.ok(server.requests.length > 0, "requests passed before the disk was full");
+
+  const [session = ""] = readdirSync(join(kept, "sessions"));
+  const log = join(kept, "sessions", session, "events.jsonl");
+  assert.ok(existsSync(log));
+  const text = readFileSync(log, "utf8");
+  const paths = text
+    .slice(0, text.lastIndexOf("\n"))
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { action?: { path?: string } }).action?.path);
+  const logged = new Set(paths);
+  for (const { url } of server.requests) assert.ok(logged.has(url), `${url} arrived without an entry`);
+});

@@ -1,0 +1,112 @@
+// The program itself opens no connection that an allowed action did not ask for. strace writes down what each thread of each
+// process connects or sends to; those of sallyport's own process may only go to where the policy placed the allowed name.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { createTestAuthority } from "../servers/certificate-authority.ts";
+import { startServer, type TestServer } from "../servers/https-server.ts";
+import { collect, openPlace, type Place, program, type Ran } from "./program.ts";
+
+let place: Place;
+let server: TestServer;
+let policy: string;
+
+before(async () => {
+  place = openPlace("strace");
+  const authority = createTestAuthority(place.root);
+  server = await startServer({ leaf: authority.issue(["api.example.com"]) });
+  policy = place.policy(`
+[network]
+allow = ["api.example.com"]
+[upstream]
+ca = "${authority.caFile}"
+resolve = { "api.example.com" = "127.0.0.1:${server.port}" }
+`);
+});
+after(async () => {
+  await server?.close();
+  place?.close();
+});
+
+interface Trace {
+  readonly ran: Ran;
+  /** `address:port` that sallyport's own process connected or sent to. */
+  readonly own: readonly string[];
+  /** The same of every other process, the agent's among them. */
+  readonly others: readonly string[];
+}
+
+const address =
+  /sa_family=AF_INET6?, sin6?_port=htons\((\d+)\).*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")/;
+
+async function traced(name: string, args: readonly string[]): Promise<Trace> {
+  const folder = join(place.root, name);
+  mkdirSync(folder);
+  const calls = "trace=connect,sendto,sendmsg,sendmmsg,clone,clone3,fork,vfork";
+  const child = spawn(
+    "strace",
+    ["-ff", "-qq", "-v", "-s", "64", "-e", calls, "-o", join(folder, "t"), program, ...args],
+    {
+      cwd: place.workspace,
+      env: { ...process.env, SALLYPORT_HOME: place.home },
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
+  const ran = await collect(child);
+  const traces = new Map(
+    readdirSync(folder).map((file) => [file.slice(2), readFileSync(join(folder, file), "latin1").split("\n")]),
+  );
+
+  // strace's first child is sallyport (its shell part execs); its threads are those that its threads made with CLONE_THREAD
+  const first = [...traces.keys()].map(Number).sort((a, b) => a - b)[0];
+  const own = new Set<string>([String(first)]);
+  for (const thread of own) {
+    for (const line of traces.get(thread) ?? []) {
+      if (/^clone3?\(/.test(line) && line.includes("CLONE_THREAD")) own.add(/= (\d+)$/.exec(line)?.[1] ?? "");
+    }
+  }
+  const peers = (threads: Iterable<string>): readonly string[] =>
+    [...threads].flatMap((thread) =>
+      (traces.get(thread) ?? []).flatMap((line) => {
+        const peer = address.exec(line);
+        return peer ? [`${peer[2] ?? peer[3]}:${peer[1]}`] : [];
+      }),
+    );
+  return { ran, own: peers(own), others: peers([...traces.keys()].filter((thread) => !own.has(thread))) };
+}
+
+test("a run whose agent asks for nothing opens no connection at all", async () => {
+  const { ran, own, others } = await traced("nothing", ["run", "--policy", policy, "--", "true"]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(own, []);
+  assert.deepEqual(others, []);
+});
+
+test("a run whose agent makes one allowed call and one denied opens one connection, to where the policy says", async () => {
+  const script = "curl -sS https://api.example.com/one; curl -sS https://example.com/x";
+  const { ran, own, others } = await traced("one", ["run", "--policy", policy, "--", "sh", "-c", script]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual([...new Set(own)], [`127.0.0.1:${server.port}`]);
+  assert.equal(server.requests.filter((request) => request.url === "/one").length, 1);
+  // the agent dials synthetic addresses and the cell's name server; nothing else of the tree dials anything
+  for (const peer of others) assert.match(peer, /^(198\.1[89]\.|f[cd][0-9a-f]{2}:|.*:53$)/, peer);
+});
+
+test("commands that read, check and explain open none", async () => {
+  const session = place.sessions().at(-1) ?? "";
+  const commands = [
+    ["policy", "check", policy],
+    ["sessions", "list"],
+    ["sessions", "show", session],
+    ["replay", session, "--no-delay"],
+    ["audit", "verify", session],
+  ];
+  for (const [index, args] of commands.entries()) {
+    const { ran, own, others } = await traced(`read-${index}`, args);
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.deepEqual([...own, ...others], [], args.join(" "));
+  }
+});

@@ -1,0 +1,87 @@
+// Policy files as operators write them: what is printed here parses unchanged, means what it says, and is never half enforced.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openPlace, type Place } from "./program.ts";
+
+let place: Place;
+before(() => {
+  place = openPlace("policy");
+});
+after(() => place?.close());
+
+const sample = `# zero_trust.runtime.v1
+
+[identity]
+require_attestation = true
+allowed_issuers = ["internal-ca.sallyport.example"]
+
+[network]
+default = "deny"
+allow = [
+  "api.internal.corp:443",
+  "telemetry.sallyport.example:443"
+]
+
+[filesystem]
+default = "deny"
+allow_read = ["/data/agent/*"]
+allow_write = []
+
+[execution]
+max_runtime_seconds = 300
+terminate_on_policy_violation = true
+audit_all_actions = true
+`;
+
+test("the sample policy parses unchanged", async () => {
+  const ran = await place.run(["policy", "check", place.policy(sample)]);
+  assert.equal(ran.code, 0, ran.stderr);
+});
+
+test("the sample policy means what it says", async () => {
+  const file = place.policy(sample);
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ["https://api.internal.corp/any", /allow/],
+    ["https://telemetry.sallyport.example/", /allow/],
+    ["https://api.internal.corp:8443/", /port_not_allowed/],
+    ["http://api.internal.corp/", /port_not_allowed/],
+    ["https://internal.corp/", /domain_not_allowed/],
+  ];
+  for (const [url, answer] of cases) {
+    const ran = await place.run(["policy", "explain", file, "--", "GET", url]);
+    assert.match(ran.stdout, answer, url);
+  }
+});
+
+test("a section that cannot be enforced yet stops the run, naming line and key", async () => {
+  const file = place.policy(sample);
+  const ran = await place.run(["run", "--policy", file, "--", "touch", "ran"]);
+  assert.equal(ran.code, 125);
+  assert.match(ran.stderr, /not_enforced_yet/);
+  assert.match(ran.stderr, /:3:|:4:/);
+  assert.match(ran.stderr, /identity/);
+});
+
+test("an unknown key is an error with its line, column and the nearest known one", async () => {
+  const file = place.policy('# zero_trust.runtime.v1\n[network]\nalow = ["example.com"]\n');
+  const ran = await place.run(["policy", "check", file]);
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /:3:1/);
+  assert.match(ran.stderr, /\ballow\b/);
+});
+
+test("a policy without its version is refused", async () => {
+  const file = place.policy('# some comment\n[network]\nallow = ["example.com"]\n');
+  const ran = await place.run(["policy", "check", file]);
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /zero_trust\.runtime\.v1/);
+});
+
+test("every failure is code, message, place and remedy with --json", async () => {
+  const file = place.policy("# zero_trust.runtime.v1\n[network]\nalow = []\n");
+  const ran = await place.run(["policy", "check", "--json", file]);
+  const { error } = JSON.parse(ran.stderr) as { error: { [name: string]: unknown } };
+  assert.deepEqual(Object.keys(error).sort(), ["code", "message", "place", "remedy"]);
+  assert.equal(error.code, "policy_invalid");
+});
