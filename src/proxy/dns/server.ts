@@ -149,7 +149,10 @@ export function serveStream(socket: Socket, resolver: Resolver, idleMs = 10_000)
     while (!broken && socket.writable && waiting < mostPipelined && socket.writableLength <= mostUnsent) {
       if (pending.length < 2) break;
       const length = pending.readUInt16BE(0);
-      if (length < 12 || length > mostQueryBytes) return breakOff(`a message of ${length} bytes`);
+      if (length < 12 || length > mostQueryBytes) {
+        breakOff(`a message of ${length} bytes`);
+        break;
+      }
       if (pending.length < 2 + length) break;
       const message = pending.subarray(2, 2 + length);
       pending = pending.subarray(2 + length);
@@ -157,7 +160,8 @@ export function serveStream(socket: Socket, resolver: Resolver, idleMs = 10_000)
       waiting++;
       if (!answerQuery(message, resolver, answered)) {
         waiting--;
-        return breakOff("an answer instead of a query");
+        breakOff("an answer instead of a query");
+        break;
       }
     }
     const full = waiting >= mostPipelined || socket.writableLength > mostUnsent;
