@@ -1,0 +1,82 @@
+// A small npm registry on loopback that serves the packages of this checkout's node_modules, so that installing the
+// packed program is the real thing (npm, its resolver, its optional dependencies, its links) without the internet.
+// Only what package-lock.json has outside of development is served: a dependency that the manifest forgot is a 404.
+
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+
+export interface Registry {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+interface Locked {
+  readonly version: string;
+  readonly dev?: boolean;
+  readonly [field: string]: unknown;
+}
+
+/** Serves the non-development packages of the checkout at `root`; tarballs are kept in `dir` as they are asked for. */
+export async function openRegistry(root: string, dir: string): Promise<Registry> {
+  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    packages: Record<string, Locked>;
+  };
+  const served = new Map<string, Locked>();
+  for (const [path, entry] of Object.entries(lock.packages)) {
+    const name = path.split("node_modules/").at(-1) ?? "";
+    if (path.lastIndexOf("node_modules/") === 0 && entry.dev !== true) served.set(name, entry);
+  }
+
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(request.url ?? "").slice(1);
+    const isTarball = path.endsWith(".tar");
+    const name = isTarball ? path.slice("tarball/".length, -".tar".length) : path;
+    const entry = served.get(name);
+    if (entry === undefined) {
+      response.writeHead(404, { "content-type": "application/json" }).end('{"error":"not found"}');
+    } else if (isTarball) {
+      const tar = spawn("tar", tarArguments(root, name));
+      tar.stdout.pipe(response);
+    } else {
+      response
+        .writeHead(200, { "content-type": "application/json" })
+        .end(packument(root, name, entry, server.address() as AddressInfo));
+    }
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  rmSync(join(dir, "tarballs"), { recursive: true, force: true });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () => new Promise((closed) => server.close(() => closed())),
+  };
+}
+
+/** The same bytes each time, uncompressed: npm reads both, and a Node binary takes seconds to compress. */
+function tarArguments(root: string, name: string): string[] {
+  const sorted = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
+  return ["-c", ...sorted, "--transform=s,^\\.,package,", "-C", join(root, "node_modules", name), "."];
+}
+
+function packument(root: string, name: string, entry: Locked, address: AddressInfo): string {
+  const folder = join(root, "node_modules", name);
+  // A package for another processor is not here; its entry is enough for npm to leave it out.
+  const manifest = existsSync(folder)
+    ? (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, unknown>)
+    : { name, version: entry.version, os: entry.os, cpu: entry.cpu };
+  const bytes = existsSync(folder)
+    ? spawnSync("tar", tarArguments(root, name), { maxBuffer: 1 << 29, encoding: "buffer" }).stdout
+    : Buffer.alloc(0);
+  const dist = {
+    tarball: `http://127.0.0.1:${address.port}/tarball/${name}.tar`,
+    integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}`,
+  };
+  return JSON.stringify({
+    name,
+    "dist-tags": { latest: entry.version },
+    versions: { [entry.version]: { ...manifest, dist } },
+  });
+}
