@@ -133,7 +133,7 @@ test("a shell in the cell has job control: Ctrl-Z stops its job, fg takes it bac
   pty.write("\u001a");
   await until(/Stopped/);
   pty.write("jobs -l; fg\r");
-  await until(/Stopped[^]*Stopped[^]*sleep 300[^]*sleep 300/);
+  await until(/Stopped[\s\S]*Stopped[\s\S]*sleep 300[\s\S]*sleep 300/);
   pty.write("\u0003");
   pty.write("exit 4\r");
   assert.equal(await ended, 4);
