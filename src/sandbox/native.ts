@@ -1,0 +1,72 @@
+// The C library, called directly: what Node has no function for (pipe2, ioctl, getsockopt, mount_setattr, …).
+// koffi's native addon is loaded without its JavaScript: 1 ms instead of 7, on the path of every start.
+// Rules: one table of functions; every caller checks the result; nothing here keeps state but the loaded library.
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { Failure } from "#core/failure.ts";
+
+interface Library {
+  func(prototype: string): (...values: unknown[]) => number;
+}
+
+interface Koffi {
+  load(path: string | null): Library;
+  errno(): number;
+}
+
+/** Where koffi's addon for this machine is: glibc's, or musl's where that is the C library. */
+export function nativeAddon(): string {
+  const name = `@koromix/koffi-linux-${process.arch}`;
+  try {
+    const koffi = createRequire(import.meta.url).resolve("koffi");
+    const folder = dirname(createRequire(koffi).resolve(name));
+    const musl = existsSync(`/lib/ld-musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`);
+    const glibc = existsSync("/lib64/ld-linux-x86-64.so.2") || existsSync("/lib/ld-linux-aarch64.so.1");
+    return join(folder, `${musl && !glibc ? "musl" : "linux"}_${process.arch}`, "koffi.node");
+  } catch (cause) {
+    throw new Failure("platform_unsupported", `the native part of koffi (${name}) is not installed`, {
+      remedy: "install sallyport with its optional dependencies: npm install without --omit=optional",
+      cause,
+    });
+  }
+}
+
+export interface Native {
+  readonly pipe2: (ends: number[], flags: number) => number;
+  readonly getsockopt: (fd: number, level: number, option: number, value: Buffer, length: number[]) => number;
+  readonly ioctl: (fd: number, request: number, value: Buffer | null) => number;
+  readonly open: (path: string, flags: number, mode: number) => number;
+  readonly syscall: (number: number, ...values: unknown[]) => number;
+  readonly errno: () => number;
+}
+
+let loaded: Native | null = null;
+
+/** The functions; the library is loaded by the first call. Throws Failure platform_unsupported. */
+export function native(): Native {
+  if (loaded !== null) return loaded;
+  const path = nativeAddon();
+  const module = { exports: {} as Koffi };
+  try {
+    process.dlopen(module, path);
+  } catch (cause) {
+    throw new Failure("platform_unsupported", "koffi's native addon does not load on this machine", {
+      place: path,
+      remedy: "reinstall sallyport on this machine: the addon must match its processor and C library",
+      cause,
+    });
+  }
+  const koffi = module.exports;
+  const c = koffi.load(null);
+  loaded = {
+    pipe2: c.func("int pipe2(_Out_ int *ends, int flags)"),
+    getsockopt: c.func("int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)"),
+    ioctl: c.func("int ioctl(int fd, unsigned long request, _Inout_ uint8_t *value)"),
+    open: c.func("int open(const char *path, int flags, int mode)"),
+    syscall: c.func("long syscall(long number, long a, long b, long c, long d, long e)"),
+    errno: () => koffi.errno(),
+  };
+  return loaded;
+}

@@ -1,0 +1,260 @@
+// Tier `process`: a cell of Linux namespaces. `prepareCell` starts the namespaces and the doors' listeners at once, so
+// that they come up while the caller loads its policy, log and proxy; `run` turns the waiting process into bubblewrap
+// and that into the agent. One chain of execve, no fork: the supervisor's child is bubblewrap itself, which dies with it.
+//   setuid (as root) → unshare → sh → node cell-init → bwrap ─clone→ pid 1 of the cell → agent
+// Rules: spawn from the main thread (PDEATHSIG follows the thread); nothing runs in the cell before the network's
+// status has come back good and every door has arrived; what fails is a Failure, and leaves nothing behind.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket as DatagramSocket } from "node:dgram";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { type Server, Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { Failure } from "#core/failure.ts";
+import { defaultLimits, type Limits, rlimits } from "./limits.ts";
+import { native, nativeAddon } from "./native.ts";
+import { dnsDoorPort, ipBatch, nftRules, tcpDoorPort } from "./network.ts";
+import { findProgram } from "./program.ts";
+import { readStatus, type Status } from "./status.ts";
+import { type HostUser, hostUser } from "./user.ts";
+import { type View, viewArguments } from "./view.ts";
+
+/** The ways into the boundary: connections of the cell arrive here in the host's namespace. */
+export interface Doors {
+  /** Every TCP connection of the cell but DNS. Sockets come paused and half-open-capable; ask `originalDestination`. */
+  readonly tcp: Server;
+  readonly dns: Server;
+  /** Queries of both families; a reply goes out on the socket that the query came in on. */
+  readonly udp: readonly DatagramSocket[];
+}
+
+export interface CellSpec {
+  /** Name or path, and arguments. A name is looked up in `env.PATH`. */
+  readonly command: readonly string[];
+  readonly cwd: string;
+  /** The whole environment of the agent; see `cellEnvironment`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly view: View;
+  readonly limits?: Partial<Limits>;
+  readonly level?: "standard" | "strict";
+  /** False (the default): no user namespace can be made in the cell. */
+  readonly nestedSandbox?: boolean;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface RunningCell {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** The agent's end; everything it left running is gone by then. bubblewrap reports a signal n as code 128 + n. */
+  readonly exited: Promise<Exit>;
+  /** Sends a signal to the agent's process group; after the end it does nothing. */
+  signal(signal: NodeJS.Signals): void;
+  /** Ends every process of the cell at once; resolves when none is left. */
+  kill(): Promise<void>;
+  resize(columns: number, rows: number): void;
+}
+
+export interface PreparedCell {
+  readonly user: HostUser;
+  /** Rejects with Failure sandbox_unavailable when this machine cannot give the namespaces or the rules. */
+  readonly doors: Promise<Doors>;
+  /** Once. Throws Failure sandbox_failed, program_not_found, program_not_executable, workspace_refused. */
+  run(spec: CellSpec): Promise<RunningCell>;
+  /** Ends a cell that is not wanted; resolves when nothing is left. After `run`, the same as `kill`. */
+  abandon(): Promise<void>;
+}
+
+export interface PrepareOptions {
+  readonly user?: HostUser;
+  /** Where the agent will work: decides who the cell is when root starts it and nobody is named. */
+  readonly workspace: string;
+  /** SUDO_UID and SUDO_GID of the caller's environment. */
+  readonly sudo?: { readonly uid?: string | undefined; readonly gid?: string | undefined };
+  /** Layers to leave out, only for tests that show that the others hold alone. */
+  readonly unsafe_without?: { readonly redirect?: boolean; readonly filter?: boolean };
+}
+
+const toolPath = "/usr/sbin:/usr/bin:/sbin:/bin";
+const O_CLOEXEC = 0o2000000;
+
+// The network comes up beside Node's start; its tools' errors and its success go to the status descriptor.
+const chain = `{ { printf %s "$1" | ip -batch - && printf %s "$2" | nft -f - && echo network-ready; } 2>&1 || echo network-failed; } </dev/null >&4 3>&- 5>&- 6>&- &
+shift 2; exec /proc/self/fd/6 "$@"`;
+
+/** Starts a cell's namespaces and listeners. MUST be called on the main thread. */
+export function prepareCell(options: PrepareOptions): PreparedCell {
+  const { pipe2 } = native();
+  const uid = process.geteuid?.() ?? 0;
+  const gid = process.getegid?.() ?? 0;
+  const user =
+    options.user ??
+    hostUser({ uid, gid, sudoUid: options.sudo?.uid, sudoGid: options.sudo?.gid, workspace: options.workspace });
+  const ipv6 = existsSync("/proc/net/if_inet6");
+  const without = options.unsafe_without ?? {};
+  const source = readFileSync(fileURLToPath(new URL("./cell-init.mjs", import.meta.url)), "utf8");
+
+  const opened: number[] = [];
+  const pipe = (): [number, number] => {
+    const ends: number[] = [0, 0];
+    if (pipe2(ends, O_CLOEXEC) !== 0) throw new Failure("sandbox_failed", "no pipe could be made for the agent");
+    opened.push(...ends);
+    return ends as [number, number];
+  };
+  const [stdinRead, stdinWrite] = pipe();
+  const [stdoutRead, stdoutWrite] = pipe();
+  const [stderrRead, stderrWrite] = pipe();
+  const addon = openSync(nativeAddon(), "r");
+  const node = openSync(process.execPath, "r");
+  opened.push(addon, node);
+
+  let child: ChildProcess;
+  try {
+    child = spawn(
+      "unshare",
+      [
+        "--user",
+        "--map-root-user",
+        "--net",
+        "--",
+        "/bin/sh",
+        "-c",
+        chain,
+        "sh",
+        ipBatch(ipv6),
+        nftRules({ redirect: !without.redirect, filter: !without.filter }),
+        "--no-warnings",
+        "--eval",
+        source,
+        String(tcpDoorPort),
+        String(dnsDoorPort),
+        ipv6 ? "6" : "4",
+      ],
+      {
+        stdio: [stdinRead, stdoutWrite, stderrWrite, "ipc", "pipe", addon, node],
+        env: { PATH: toolPath },
+        cwd: "/",
+        detached: true,
+        ...(uid === 0 ? { uid: user.uid, gid: user.gid } : {}),
+      },
+    );
+  } catch (cause) {
+    for (const fd of opened) closeSync(fd);
+    throw new Failure("sandbox_unavailable", "the cell's first process could not be started", { cause });
+  }
+  for (const fd of [stdinRead, stdoutWrite, stderrWrite, addon, node]) closeSync(fd);
+  const stdin = new Socket({ fd: stdinWrite, readable: false, writable: true });
+  const stdout = new Socket({ fd: stdoutRead, readable: true, writable: false });
+  const stderr = new Socket({ fd: stderrRead, readable: true, writable: false });
+  // The agent may close its input whenever it likes.
+  stdin.on("error", () => stdin.destroy());
+
+  const status: Status = readStatus(child.stdio[4] as Socket);
+  const ended = new Promise<Exit>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+    child.once("error", () => resolve({ code: 125, signal: null }));
+  });
+  const gone = ended.then(async (exit) => {
+    await status.vanished();
+    return exit;
+  });
+
+  const received: { tcp?: Server; dns?: Server; udp4?: DatagramSocket; udp6?: DatagramSocket } = {};
+  const doors = new Promise<Doors>((resolve, reject) => {
+    let initReady = false;
+    const refuse = (message: string) =>
+      reject(
+        new Failure("sandbox_unavailable", message, {
+          remedy: "`sallyport doctor` says what this machine lacks and how to give it",
+        }),
+      );
+    const complete = () => {
+      const { tcp, dns, udp4, udp6 } = received;
+      if (!initReady || !status.networkReady || tcp === undefined || dns === undefined || udp4 === undefined) return;
+      if (ipv6 && udp6 === undefined) return;
+      resolve({ tcp, dns, udp: udp6 === undefined ? [udp4] : [udp4, udp6] });
+    };
+    child.on("message", (message: { kind: string; message?: string }, handle) => {
+      if (message.kind === "ready") initReady = true;
+      else if (message.kind === "failed") return refuse(`the cell could not be set up: ${message.message}`);
+      else Object.assign(received, { [message.kind]: handle });
+      if (message.kind === "tcp" || message.kind === "dns")
+        Object.assign(handle as Server, { pauseOnConnect: true, allowHalfOpen: true });
+      complete();
+    });
+    status.onNetwork((failed) =>
+      failed === null ? complete() : refuse(`the cell's network could not be made: ${failed}`),
+    );
+    void ended.then(() => refuse(`the cell's namespaces could not be made: ${status.words() || "unshare failed"}`));
+  });
+  doors.catch(() => child.kill("SIGKILL"));
+
+  const kill = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await gone;
+  };
+
+  const run = async (spec: CellSpec): Promise<RunningCell> => {
+    await doors;
+    const limits = { ...defaultLimits, ...spec.limits };
+    const bwrap = findProgram("bwrap", toolPath);
+    if (bwrap === null)
+      throw new Failure("sandbox_unavailable", "bubblewrap (bwrap) is not installed", {
+        remedy: "apt install bubblewrap, or `sallyport doctor` for other systems",
+      });
+    const view = viewArguments(spec.view, user, limits);
+    const go = {
+      bwrap,
+      args: [
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--uid",
+        String(user.uid),
+        "--gid",
+        String(user.gid),
+        "--hostname",
+        "cell",
+        "--cap-drop",
+        "ALL",
+        "--die-with-parent",
+        "--new-session",
+        "--json-status-fd",
+        "4",
+        ...view.args,
+        "--chdir",
+        spec.cwd,
+      ],
+      data: view.data,
+      command: spec.command,
+      env: spec.env,
+      limits: rlimits(limits, hardOpenFiles()),
+      // bubblewrap makes two user namespaces (one to mount devpts, one for the agent); none is left for the agent.
+      sysctls: spec.nestedSandbox ? [] : [{ path: "/proc/sys/user/max_user_namespaces", text: "2" }],
+    };
+    child.send(go);
+    return {
+      stdin,
+      stdout,
+      stderr,
+      exited: gone,
+      signal: (signal) => status.signalAgent(signal),
+      kill,
+      resize: () => {},
+    };
+  };
+  return { user, doors, run, abandon: kill };
+}
+
+function hardOpenFiles(): number {
+  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+  const hard = Number(line?.[1]);
+  return Number.isFinite(hard) ? hard : 1_048_576;
+}
