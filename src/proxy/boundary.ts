@@ -1,0 +1,128 @@
+// The one way out of a cell: every TCP connection the cell makes is handed to `accept` with the address it dialled, every
+// DNS query to `dns…`. What they become is told in tcp/arrival.ts; whether anything may leave is the gate's to say.
+// The boundary decides nothing, opens no connection of its own, and holds nothing global: all that lives is in `open`.
+
+import type { Socket as DatagramSocket } from "node:dgram";
+import type { Socket } from "node:net";
+import type { ConnectAction } from "#core/action.ts";
+import type { Effect, Gate } from "#core/gate.ts";
+import { normalAddress } from "#lib/address.ts";
+import { Deadlines } from "./deadlines.ts";
+import { serveDatagrams, serveStream } from "./dns/server.ts";
+import { createSyntheticNames, type SyntheticNames } from "./dns/synthetic-names.ts";
+import type { Open } from "./http/http-engine.ts";
+import { UpstreamPool } from "./http/upstream-pool.ts";
+import { Arrival } from "./tcp/arrival.ts";
+import type { Reception } from "./tcp/reception.ts";
+import type { CertificateAuthority } from "./tls/authority.ts";
+import type { ResolveUpstream } from "./upstream/resolve.ts";
+import type { UpstreamTrust } from "./upstream/trust.ts";
+import { HeadScanner } from "./wire/http1-head.ts";
+
+/** What the cell dialled, before its connection was redirected here. */
+export interface Destination {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface BoundaryOptions {
+  readonly gate: Gate;
+  readonly authority: CertificateAuthority;
+  readonly resolve: ResolveUpstream;
+  readonly upstream: UpstreamTrust;
+  /** How a name that no rule allows is answered. */
+  readonly dnsDeny: "answer" | "nxdomain";
+  /** Made here unless several doors share one. */
+  readonly names?: SyntheticNames;
+  /** Connections of the cell at once; one more is reset. */
+  readonly maxConnections?: number;
+}
+
+export interface Boundary {
+  /** Takes a connection of the cell: made with `pauseOnConnect`, nothing read from it yet. */
+  accept(socket: Socket, destination: Destination): void;
+  /** Takes a connection of the cell to its resolver. */
+  dnsStream(socket: Socket): void;
+  /** Serves a bound UDP socket of the cell's resolver; it stays the caller's to close. */
+  dnsDatagrams(socket: DatagramSocket): void;
+  /** Ends everything at once: connections of the cell, upstreams, tunnels. */
+  close(): Promise<void>;
+}
+
+const defaultMaxConnections = 16_384;
+
+export function openBoundary(options: BoundaryOptions): Boundary {
+  const { gate, authority } = options;
+  const names = options.names ?? createSyntheticNames();
+  const maxConnections = options.maxConnections ?? defaultMaxConnections;
+  const deadlines = new Deadlines();
+  const open = new Set<Open>();
+  const sockets = new Set<Socket>();
+  const scanner = new HeadScanner();
+  const dialling = { resolve: options.resolve, trust: options.upstream };
+  const pool = new UpstreamPool(gate, scanner, deadlines, dialling);
+  const nothing: Effect = { decided() {} };
+  const reception: Reception = {
+    gate,
+    deadlines,
+    open,
+    engine: { gate, deadlines, scanner, pool, open, nothing },
+    authority,
+    dialling,
+    nothing,
+  };
+  const resolver = { gate, names, dnsDeny: options.dnsDeny };
+  let closed = false;
+
+  function keep(socket: Socket): void {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  }
+
+  return {
+    accept(socket, destination) {
+      if (closed) {
+        socket.destroy();
+        return;
+      }
+      const host = names.hostOf(destination.address) ?? normalAddress(destination.address) ?? destination.address;
+      socket.allowHalfOpen = true;
+      socket.setNoDelay(true);
+      if (sockets.size >= maxConnections) {
+        const action: ConnectAction = { kind: "connect", host, port: destination.port, protocol: "tcp" };
+        socket.on("error", () => socket.destroy());
+        gate.refuse(action, "internal_error", "the cell has too many connections open", {
+          decided: () => void socket.resetAndDestroy(),
+        });
+        return;
+      }
+      keep(socket);
+      new Arrival(reception, socket, host, destination.port);
+    },
+
+    dnsStream(socket) {
+      if (closed || sockets.size >= maxConnections) {
+        socket.destroy();
+        return;
+      }
+      keep(socket);
+      serveStream(socket, resolver);
+    },
+
+    dnsDatagrams(socket) {
+      serveDatagrams(socket, resolver);
+    },
+
+    async close() {
+      closed = true;
+      deadlines.close();
+      for (const one of open) one.destroy();
+      pool.close();
+      const ending = [...sockets].map(
+        (socket) => new Promise<void>((resolve) => socket.once("close", () => resolve())),
+      );
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(ending);
+    },
+  };
+}

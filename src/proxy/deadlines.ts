@@ -1,0 +1,46 @@
+// One coarse clock for everything of a boundary that may take only so long. A timer per connection or request would cost
+// more than the requests; a second's precision is enough for limits that exist against clients that do nothing.
+
+/** Something with a time limit. */
+export interface Timed {
+  /** Second of the clock (`Deadlines.now`) after which it is late; `never` where it may take for ever. */
+  deadline: number;
+  /** Called once a second while it is late. */
+  expired(): void;
+}
+
+export const never = Number.POSITIVE_INFINITY;
+
+export class Deadlines {
+  /** Seconds since the boundary was opened. */
+  now = 0;
+  readonly #watched = new Set<Timed>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor() {
+    this.#timer = setInterval(() => this.#tick(), 1_000);
+    this.#timer.unref();
+  }
+
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  watch(timed: Timed): void {
+    this.#watched.add(timed);
+  }
+
+  forget(timed: Timed): void {
+    this.#watched.delete(timed);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#watched.clear();
+  }
+
+  #tick(): void {
+    this.now += 1;
+    for (const timed of this.#watched) if (timed.deadline < this.now) timed.expired();
+  }
+}

@@ -1,0 +1,72 @@
+// The bytes of a message as they leave. Spans are copied as they came; only fields that must not be forwarded are left
+// out, and for an upgrade the one field that a hop must say itself is put in.
+
+import { ALT_SVC, CONNECTION, DROPPED, METHOD_OVERRIDE, UPGRADE } from "../wire/http1-fields.ts";
+import type { HeadScanner } from "../wire/http1-head.ts";
+
+const connectionUpgrade = Buffer.from("connection: upgrade\r\n", "latin1");
+
+/** Whether field `kind` is left out of what is forwarded. */
+function isLeftOut(kind: number, upgrade: boolean): boolean {
+  return kind === DROPPED || kind === CONNECTION || kind === ALT_SVC || (kind === UPGRADE && !upgrade);
+}
+
+/**
+ * Head and the body's beginning, `bytes[start..bodyEnd)`, in one buffer that is the caller's. Without anything to leave
+ * out it is the very memory of `bytes`. MUST be called while the scanner still holds this head.
+ */
+export function forwardedRequest(
+  scanner: HeadScanner,
+  bytes: Buffer,
+  headEnd: number,
+  bodyEnd: number,
+  upgrade: boolean,
+): Buffer {
+  if (!scanner.hasDropped) return bytes.subarray(0, bodyEnd);
+  const out = Buffer.allocUnsafe(bodyEnd + (upgrade ? connectionUpgrade.length : 0));
+  let length = copyFields(scanner, bytes, 0, headEnd, out, upgrade);
+  if (upgrade) length += connectionUpgrade.copy(out, length);
+  length += bytes.copy(out, length, headEnd - 2, bodyEnd);
+  return out.subarray(0, length);
+}
+
+/** The response's head without Alt-Svc: HTTP/3 cannot leave the cell, and other places are not the agent's to choose. */
+export function withoutAltSvc(scanner: HeadScanner, bytes: Buffer, start: number, headEnd: number): Buffer {
+  const out = Buffer.allocUnsafe(headEnd - start);
+  let length = 0;
+  let from = start;
+  for (let i = 0; i < scanner.fieldCount; i++) {
+    if (scanner.kind[i] !== ALT_SVC) continue;
+    length += bytes.copy(out, length, from, scanner.nameStart[i]);
+    from = scanner.nameStart[i + 1] as number;
+  }
+  length += bytes.copy(out, length, from, headEnd);
+  return out.subarray(0, length);
+}
+
+/** True where the scanned response has an Alt-Svc. */
+export function hasAltSvc(scanner: HeadScanner): boolean {
+  if (!scanner.hasDropped) return false;
+  for (let i = 0; i < scanner.fieldCount; i++) if (scanner.kind[i] === ALT_SVC) return true;
+  return false;
+}
+
+function copyFields(
+  scanner: HeadScanner,
+  bytes: Buffer,
+  start: number,
+  headEnd: number,
+  out: Buffer,
+  upgrade: boolean,
+): number {
+  let length = 0;
+  let from = start;
+  const count = scanner.fieldCount;
+  for (let i = 0; i < count; i++) {
+    const kind = scanner.kind[i] as number;
+    if (kind === METHOD_OVERRIDE || !isLeftOut(kind, upgrade)) continue;
+    length += bytes.copy(out, length, from, scanner.nameStart[i]);
+    from = scanner.nameStart[i + 1] as number;
+  }
+  return length + bytes.copy(out, length, from, headEnd - 2);
+}

@@ -1,0 +1,22 @@
+// What all HTTP connections of a boundary share. One event loop, one scanner, one pool.
+
+import type { Effect, Gate } from "#core/gate.ts";
+import type { Deadlines } from "../deadlines.ts";
+import type { HeadScanner } from "../wire/http1-head.ts";
+import type { UpstreamPool } from "./upstream-pool.ts";
+
+/** Something of a boundary that can be ended. */
+export interface Open {
+  destroy(): void;
+}
+
+export interface HttpEngine {
+  readonly gate: Gate;
+  readonly deadlines: Deadlines;
+  readonly scanner: HeadScanner;
+  readonly pool: UpstreamPool;
+  /** Everything that lives, to be ended with the boundary. */
+  readonly open: Set<Open>;
+  /** The effect of a judgement that only leaves an event. */
+  readonly nothing: Effect;
+}
