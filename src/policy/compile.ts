@@ -131,7 +131,8 @@ function createBoth(): CompiledPolicy["both"] {
       pairs = 1;
       row = undefined;
     }
-    if (row === undefined) kept.set(one, (row = new Map()));
+    row ??= new Map();
+    kept.set(one, row);
     const made: Allow = {
       verdict: "allow",
       rule: other.rule,

@@ -42,7 +42,10 @@ class ByPattern<T> {
   every: T | null = null;
 
   at({ kind, suffix }: HostPattern, make: () => T): T {
-    if (kind === "every") return (this.every ??= make());
+    if (kind === "every") {
+      this.every ??= make();
+      return this.every;
+    }
     const found = this[kind].get(suffix) ?? make();
     this[kind].set(suffix, found);
     return found;
@@ -111,8 +114,9 @@ export class HostTables {
     let denied: Deny | null = null;
     let deniedPorts: Map<number, Deny> | null = null;
     for (const { port, deny } of this.#closed.matches(host).flat()) {
+      deniedPorts ??= new Map();
       if (port === null) denied ??= deny;
-      else if (!(deniedPorts ??= new Map()).has(port)) deniedPorts.set(port, deny);
+      else if (!deniedPorts.has(port)) deniedPorts.set(port, deny);
     }
     return { tables, denied, deniedPorts, closed: isLiteralAddress(host) && addressClass(host) !== "public" };
   }

@@ -6,6 +6,8 @@
 //           tls:  HTTP in TLS; with tls = "pass" any TLS, untouched
 //           tcp:  bytes of any kind, untouched
 // A rule that names a method or a path allows no tunnel: nothing could be read there.
+//
+// Private ranges are opened for a rule's hosts and ports, not for its requests: rules of the same host and port share them.
 
 import { buildRequestTable, type RequestTable } from "./request-table.ts";
 import { compareRules, type Rule } from "./rule.ts";
@@ -29,7 +31,8 @@ export function habitOf(port: number): Habit {
   return port === 80 || port === 8080 ? "http" : "none";
 }
 
-export function buildPortTable(rules: readonly [Rule, ...Rule[]], habit: Habit): PortTable {
+export function buildPortTable(alone: readonly [Rule, ...Rule[]], habit: Habit): PortTable {
+  const rules = sharingRanges(alone);
   const tls = rules.filter((rule) => rule.protocol !== "http" || rule.allow.obligations.tls === "terminate");
   const clear = rules.filter(({ protocol }) => protocol === "tcp" || (protocol !== "tls" && habit !== "tls"));
   const tunnels = rules.filter((rule) => isTunnel(rule, habit));
@@ -39,8 +42,18 @@ export function buildPortTable(rules: readonly [Rule, ...Rule[]], habit: Habit):
     tlsConnect: best(tls),
     httpConnect: best(clear),
     tcpConnect: best(tunnels),
-    best: best(rules) ?? rules[0],
+    best: best(rules) ?? alone[0],
   };
+}
+
+/** The rules, each with the private ranges of all; the very same ones where that changes nothing. */
+function sharingRanges(rules: readonly Rule[]): readonly Rule[] {
+  const ranges = [...new Set(rules.flatMap(({ allow }) => allow.obligations.private))].sort();
+  return rules.map((rule) => {
+    const { obligations } = rule.allow;
+    if (obligations.private.length === ranges.length) return rule;
+    return { ...rule, allow: { ...rule.allow, obligations: { ...obligations, private: ranges } } };
+  });
 }
 
 function isTunnel({ protocol, methods, paths, allow }: Rule, habit: Habit): boolean {

@@ -37,8 +37,8 @@ export function buildRequestTable(rules: readonly Rule[]): RequestTable | null {
   for (const rule of rules) {
     if (rule.methods === null) add(table.everyMethod, rule);
     for (const method of rule.methods ?? []) {
-      let paths = table.byMethod.get(method);
-      if (paths === undefined) table.byMethod.set(method, (paths = { whole: slot(), trie: null }));
+      const paths = table.byMethod.get(method) ?? { whole: slot(), trie: null };
+      table.byMethod.set(method, paths);
       add(paths, rule);
     }
   }
@@ -99,17 +99,20 @@ function findPath(node: PathNode, path: string, from: number, needsBody: boolean
 }
 
 function add(paths: Paths, rule: Rule): void {
-  if (rule.paths === null) return put(paths.whole, rule);
-  for (const pattern of rule.paths) {
-    let node = (paths.trie ??= pathNode());
+  if (rule.paths === null) put(paths.whole, rule);
+  for (const pattern of rule.paths ?? []) {
+    paths.trie ??= pathNode();
+    let node = paths.trie;
     const deep = pattern.at(-1) === "**";
     for (const segment of deep ? pattern.slice(0, -1) : pattern) {
-      if (segment === "*") node = node.star ??= pathNode();
-      else {
-        let next = node.literals.get(segment);
-        if (next === undefined) node.literals.set(segment, (next = pathNode()));
-        node = next;
+      if (segment === "*") {
+        node.star ??= pathNode();
+        node = node.star;
+        continue;
       }
+      const next = node.literals.get(segment) ?? pathNode();
+      node.literals.set(segment, next);
+      node = next;
     }
     put(deep ? node.below : node.here, rule);
   }
