@@ -54,6 +54,7 @@ host = "${model}"
 port = 443
 method = ["POST"]
 path = ["/v1/messages"]
+private = ["127.0.0.1"]   # a name never opens private space by itself
 
 [upstream]   # the real name, on a local server that speaks its API
 resolve = { "${model}" = "127.0.0.1:${provider.port}" }

@@ -11,6 +11,7 @@ import { type GitServer, startGitServer } from "../servers/git-server.ts";
 import { startServer, type TestServer } from "../servers/https-server.ts";
 import { installed, root } from "../servers/installed.ts";
 import { type NpmRegistry, startNpmRegistry } from "../servers/npm-registry.ts";
+import { placedPolicy } from "../servers/placed.ts";
 
 const api = "api.example.com";
 const denied = "denied.example.org";
@@ -54,15 +55,12 @@ before(async () => {
       },
     ],
   });
-  policy = place.policy(`
-[network]
-default = "deny"
-allow = ["${api}", "git.example.com", "registry.npmjs.org"]
-
-[upstream]
-ca = "${authority.caFile}"
-resolve = { "${api}" = "127.0.0.1:${server.port}", "git.example.com" = "127.0.0.1:${git.port}", "registry.npmjs.org" = "127.0.0.1:${registry.port}" }
-`);
+  policy = place.policy(
+    placedPolicy({
+      caFile: authority.caFile,
+      hosts: { [api]: server.port, "git.example.com": git.port, "registry.npmjs.org": registry.port },
+    }),
+  );
   copyFileSync(
     join(modules, "@bufbuild", process.arch === "arm64" ? "buf-linux-aarch64" : "buf-linux-x64", "bin", "buf"),
     join(place.workspace, "static-go-program"),

@@ -54,7 +54,7 @@ const cases: readonly Case[] = [
   {
     title: "122 at max requests",
     policy:
-      '[network]\nallow = ["example.com"]\n[execution]\nmax_requests = 1\n[upstream]\nresolve = { "example.com" = "127.0.0.1:9" }\n',
+      '[[network.rule]]\nhost = "example.com"\nprivate = ["127.0.0.1"]\n[execution]\nmax_requests = 1\n[upstream]\nresolve = { "example.com" = "127.0.0.1:9" }\n',
     command: ["sh", "-c", "curl -s http://example.com/1; curl -s http://example.com/2; sleep 30"],
     code: 122,
     termination: { kind: "max_requests", threshold: 1, observed: 2 },

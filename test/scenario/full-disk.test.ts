@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createTestAuthority } from "../servers/certificate-authority.ts";
 import { startServer, type TestServer } from "../servers/https-server.ts";
+import { placedPolicy } from "../servers/placed.ts";
 import { collect, openPlace, type Place, program } from "./program.ts";
 
 let place: Place;
@@ -18,13 +19,7 @@ before(async () => {
   place = openPlace("disk");
   const authority = createTestAuthority(place.root);
   server = await startServer({ leaf: authority.issue(["api.example.com"]) });
-  policy = place.policy(`
-[network]
-allow = ["api.example.com"]
-[upstream]
-ca = "${authority.caFile}"
-resolve = { "api.example.com" = "127.0.0.1:${server.port}" }
-`);
+  policy = place.policy(placedPolicy({ caFile: authority.caFile, hosts: { "api.example.com": server.port } }));
 });
 after(async () => {
   await server?.close();
