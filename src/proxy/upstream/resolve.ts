@@ -13,6 +13,13 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Where a policy says that a name is. */
+export interface Place {
+  readonly address: string;
+  /** Null keeps the port that was asked for. */
+  readonly port: number | null;
+}
+
 /** Resolves a host in normal form. Rejects with a NameUnresolved; the list is never empty. */
 export type ResolveUpstream = (host: string, port: number) => Promise<readonly Endpoint[]>;
 
@@ -30,8 +37,8 @@ export class NameUnresolved extends Error {
 }
 
 export interface ResolveOptions {
-  /** `[upstream] resolve`: host in normal form, or `host:port`, to `address` or `address:port` (`[v6]:port`). */
-  readonly placed?: { readonly [host: string]: string };
+  /** `[upstream] resolve`: a host in normal form to where it is, and nowhere else. */
+  readonly placed?: ReadonlyMap<string, readonly Place[]>;
   /** Asks the system; replaceable so that tests need no network. Literal addresses, any number. */
   readonly ask?: (host: string) => Promise<readonly string[]>;
   readonly now?: () => number;
@@ -47,17 +54,6 @@ export interface ResolveOptions {
 const mostKept = 4096;
 const mostAddresses = 32;
 
-/** Splits `address`, `address:port` or `[v6]:port`; null where it is none of them. */
-export function parsePlace(text: string): { readonly address: string; readonly port: number | null } | null {
-  const whole = normalAddress(text);
-  if (whole !== null) return { address: whole, port: null };
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([1-9][0-9]{0,4}))?$/.exec(text);
-  const address = match === null ? null : normalAddress(match[1] ?? match[2] ?? "");
-  if (match === null || address === null) return null;
-  const port = match[3] === undefined ? null : Number(match[3]);
-  return port !== null && port > 65535 ? null : { address, port };
-}
-
 async function askSystem(host: string): Promise<readonly string[]> {
   // A trailing dot keeps resolv.conf's search list out: the name judged is the name asked.
   const found = await lookup(`${host}.`, { all: true, order: "verbatim" });
@@ -67,7 +63,7 @@ async function askSystem(host: string): Promise<readonly string[]> {
 export function createResolver(options: ResolveOptions = {}): ResolveUpstream {
   const { ask = askSystem, now = Date.now, keepMs = 2_000, timeoutMs = 5_000 } = options;
   const { concurrency = 3, waiting = 1_024 } = options;
-  const placed = new Map(Object.entries(options.placed ?? {}));
+  const { placed = new Map<string, readonly Place[]>() } = options;
   const kept = new Map<string, { readonly until: number; readonly addresses: readonly string[] }>();
   const underWay = new Map<string, Promise<readonly string[]>>();
   const queue: (() => void)[] = [];
@@ -135,12 +131,8 @@ export function createResolver(options: ResolveOptions = {}): ResolveUpstream {
   }
 
   return async (host, port) => {
-    const place = placed.get(`${host}:${port}`) ?? placed.get(host);
-    if (place !== undefined) {
-      const parsed = parsePlace(place);
-      if (parsed === null) throw new NameUnresolved(host, "failed", new Error(`not an address: ${place}`));
-      return [{ address: parsed.address, port: parsed.port ?? port }];
-    }
+    const places = placed.get(host);
+    if (places !== undefined) return places.map((place) => ({ address: place.address, port: place.port ?? port }));
     if (isIP(host) !== 0) {
       const address = normalAddress(host);
       if (address === null) throw new NameUnresolved(host, "failed");

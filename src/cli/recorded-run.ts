@@ -1,0 +1,117 @@
+// A run under its record: the session folder, the event log and the recorder are opened before anything else happens,
+// every stage leaves its event, and whatever goes wrong ends in `session.ended`.
+
+import { release } from "node:os";
+import { join } from "node:path";
+import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
+import type { Subject } from "#core/subject.ts";
+import { exitCodeOf } from "#core/termination.ts";
+import type { PreparedCell } from "#sandbox/process.ts";
+import { eventsFile, type SessionFolder } from "#session/folder.ts";
+import type { SessionStart } from "#session/metadata.ts";
+import { openRecorder } from "#session/recorder.ts";
+import type { Ending } from "#supervisor/ending.ts";
+import type { TaskEnd } from "#supervisor/task.ts";
+import type { Home } from "./home.ts";
+import { printFailure } from "./output.ts";
+import { keepPolicy } from "./policy-copy.ts";
+import type { PolicySource } from "./policy-source.ts";
+import type { Report } from "./report.ts";
+import { runCell } from "./run-cell.ts";
+import type { RunFlags } from "./start.ts";
+import { version } from "./version.ts";
+
+/** Where flag and policy disagree, the tighter holds. Null is no cap. */
+export interface Caps {
+  /** seconds */
+  readonly runtime: number | null;
+  readonly lines: number | null;
+  readonly bytes: number | null;
+  readonly requests: number | null;
+}
+
+/** What one run works with once its policy is known. */
+export interface Run {
+  readonly command: readonly string[];
+  readonly flags: RunFlags;
+  readonly workspace: string;
+  readonly home: Home;
+  readonly source: PolicySource;
+  readonly caps: Caps;
+  readonly subject: Subject;
+  readonly folder: SessionFolder;
+  readonly report: Report;
+  readonly ending: Ending;
+}
+
+/** Runs to the end and gives sallyport's exit code. @throws Failure when there can be no record. */
+export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
+  const { source, folder, report, ending } = run;
+  const json = run.flags.json === true;
+  const begun = performance.now();
+  const onBroken = (error: Error) => {
+    printFailure(error, json);
+    ending.begin({ kind: "boundary_lost", threshold: null, observed: null });
+  };
+  const log = openEventLog({
+    file: join(folder.path, eventsFile),
+    subject: run.subject,
+    durability: source.policy.execution.durability,
+    now: Date.now,
+    onBroken,
+  });
+  let drain = () => {};
+  const onDrain = () => drain();
+  const recorder = openRecorder({ folder, start: sessionStart(run), log, now: Date.now, onDrain, onBroken });
+  if (source.notice !== null) report.note(source.notice);
+  let end: TaskEnd;
+  try {
+    announce(run, log);
+    end = await runCell(cell, run, log, recorder, (captures) => {
+      drain = captures;
+    });
+  } catch (error) {
+    end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination };
+  }
+  const { exitCode, signal, termination } = end;
+  const record = await recorder.end({ exit_code: exitCode, signal, termination });
+  report.end({
+    milliseconds: performance.now() - begun,
+    session: folder.id,
+    termination: termination?.kind ?? null,
+  });
+  if (json) process.stderr.write(`${JSON.stringify(record)}\n`);
+  return termination === null ? (exitCode ?? 125) : exitCodeOf(termination.kind);
+}
+
+function sessionStart({ subject, command, workspace, folder, caps, source }: Run): SessionStart {
+  const { maxMemoryBytes, maxProcesses } = source.policy.execution;
+  return {
+    id: folder.id,
+    command,
+    cwd: workspace,
+    agent_id: subject.agent_id,
+    owner: subject.owner,
+    policy: { id: subject.policy_id, version: subject.policy_version, digest: subject.policy_digest },
+    started: new Date().toISOString(),
+    sallyport: version(),
+    node: process.versions.node,
+    kernel: release(),
+    limits: {
+      max_runtime_seconds: caps.runtime,
+      max_output_lines: caps.lines,
+      max_output_bytes: caps.bytes,
+      max_requests: caps.requests,
+      max_memory: maxMemoryBytes,
+      max_processes: maxProcesses,
+    },
+  };
+}
+
+/** The stages before the cell: what was asked, who asks, and what holds. */
+function announce({ command, workspace, subject, source, home }: Run, log: EventLog): void {
+  log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process" } });
+  log.append({ type: "identity.verified", detail: { agent_id: subject.agent_id, owner: subject.owner, attested: false } });
+  const copy = keepPolicy(home, source.policy);
+  log.append({ type: "policy.loaded", detail: { digest: source.policy.digest, sources: source.sources, copy } });
+}

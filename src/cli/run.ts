@@ -1,0 +1,61 @@
+// `sallyport run [OPTIONS] -- COMMAND…`: the flags, and nothing of what they do (start.ts).
+
+import { type Command, InvalidArgumentError } from "commander";
+import { parseDuration, parseSize } from "#policy/units.ts";
+import type { RunFlags } from "./start.ts";
+
+export function register(program: Command): void {
+  program
+    .command("run")
+    .summary("run a command in a closed cell with one guarded way out")
+    .description(
+      "Runs a command in a closed cell. It has full power inside; every connection it makes ends in the boundary, is\n" +
+        "judged by the policy (deny by default), and leaves an event in the session's log.",
+    )
+    .usage("[OPTIONS] -- COMMAND [ARG...]")
+    .argument("<command...>", "the program and its arguments, unmodified")
+    .option("--policy <file>", "the policy that holds (`sallyport policy check FILE` explains it); - reads stdin")
+    .option("--allow <host[:port]>", "allow this host; a bare name means ports 80 and 443; may be repeated", collect, [])
+    .option("--max-runtime <duration>", "end the run after this time: 300, 300s, 5m", duration)
+    .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", count)
+    .option("--max-output-bytes <size>", "end the run at the byte after these: 50MB, 50MiB", size)
+    .option("--max-requests <n>", "end the run at the request after these", count)
+    .option("--grace <duration>", "time from SIGTERM to SIGKILL when a run is ended; 0 kills at once", grace, 5)
+    .option("--env <name[=value]>", "let a variable of yours through, or set one; may be repeated", collect, [])
+    .option("-t, --tty", "give the command a terminal")
+    .option("-T, --no-tty", "give the command pipes, even on a terminal")
+    .option("-q, --quiet", "print neither denials nor the summary")
+    .option("--json", "print failures as JSON, and the session's record on stderr at the end")
+    .passThroughOptions()
+    .action(async (command: string[], flags: RunFlags) => {
+      const { startRun } = await import("./start.ts");
+      process.exitCode = await startRun(command, flags);
+    });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  return value;
+}
+
+function duration(text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === null) throw new InvalidArgumentError("It must be a time such as 300, 300s or 5m.");
+  return seconds;
+}
+
+function grace(text: string): number {
+  return text === "0" || text === "0s" ? 0 : duration(text);
+}
+
+function size(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === null) throw new InvalidArgumentError("It must be a size such as 50MB or 50MiB.");
+  return bytes;
+}

@@ -1,0 +1,106 @@
+// What `sallyport run` does first: begins the cell, finds the home and the policy, and fixes who runs under which caps.
+// The cell's namespaces come up while all else is loaded, because they take the longest.
+
+import { userInfo } from "node:os";
+import { Failure } from "#core/failure.ts";
+import type { Subject } from "#core/subject.ts";
+import type { CompiledPolicy } from "#policy/compile.ts";
+import { type PreparedCell, prepareCell } from "#sandbox/process.ts";
+import { type HostUser, hostUser } from "#sandbox/user.ts";
+import { createSessionFolder } from "#session/folder.ts";
+import { createEnding } from "#supervisor/ending.ts";
+import { openHome, type Home } from "./home.ts";
+import { findPolicy, type PolicySource } from "./policy-source.ts";
+import { createReport } from "./report.ts";
+import { type Caps, type Run, recordRun } from "./recorded-run.ts";
+
+export interface RunFlags {
+  readonly policy?: string;
+  readonly allow: readonly string[];
+  /** seconds */
+  readonly maxRuntime?: number;
+  readonly maxOutputLines?: number;
+  /** bytes */
+  readonly maxOutputBytes?: number;
+  readonly maxRequests?: number;
+  /** seconds */
+  readonly grace: number;
+  readonly env: readonly string[];
+  readonly tty?: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+/** Runs the command to its end and gives sallyport's exit code. @throws Failure when nothing of it could be started. */
+export async function startRun(command: readonly string[], flags: RunFlags): Promise<number> {
+  const workspace = process.cwd();
+  refuseToken();
+  // An ordinary user's cell is always that user, so it can begin before the policy is read.
+  const early = process.geteuid?.() === 0 ? null : prepareCell({ workspace });
+  let cell: PreparedCell | null = early;
+  try {
+    const home = openHome(process.env);
+    const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
+    cell ??= prepareCell({ workspace, user: cellUser(source.policy, workspace) });
+    return await recordRun(cell, prepareRun(command, flags, workspace, home, source));
+  } finally {
+    await cell?.abandon();
+  }
+}
+
+/** A token names an agent and a policy; running without them would be running as somebody else. */
+function refuseToken(): void {
+  if (!process.env.SALLYPORT_TOKEN) return;
+  throw new Failure("not_enforced_yet", "tokens are not understood by this build", {
+    place: "SALLYPORT_TOKEN",
+    remedy: "Unset it to run as the local agent, with --policy or --allow.",
+  });
+}
+
+/** Root's cell is never root. */
+function cellUser(policy: CompiledPolicy, workspace: string): HostUser {
+  return hostUser({
+    uid: process.geteuid?.() ?? 0,
+    gid: process.getegid?.() ?? 0,
+    sudoUid: process.env.SUDO_UID,
+    sudoGid: process.env.SUDO_GID,
+    user: policy.execution.user ?? undefined,
+    workspace,
+  });
+}
+
+function prepareRun(
+  command: readonly string[],
+  flags: RunFlags,
+  workspace: string,
+  home: Home,
+  source: PolicySource,
+): Run {
+  const folder = createSessionFolder(home.sessions, Date.now);
+  const subject: Subject = {
+    agent_id: "local",
+    owner: userInfo().username,
+    policy_id: "local",
+    policy_version: 1,
+    policy_digest: source.policy.digest,
+    session: folder.id,
+  };
+  const report = createReport((text) => process.stderr.write(text), { quiet: flags.quiet === true, hold: wantsTty(flags) });
+  const ending = createEnding(flags.grace * 1000, () => {});
+  return { command, flags, workspace, home, source, caps: capsOf(source.policy, flags), subject, folder, report, ending };
+}
+
+function capsOf({ execution }: CompiledPolicy, flags: RunFlags): Caps {
+  const least = (one: number | null, other: number | undefined) =>
+    one === null ? (other ?? null) : Math.min(one, other ?? one);
+  return {
+    runtime: least(execution.maxRuntimeSeconds, flags.maxRuntime),
+    lines: least(execution.maxOutputLines, flags.maxOutputLines),
+    bytes: least(execution.maxOutputBytes, flags.maxOutputBytes),
+    requests: least(execution.maxRequests, flags.maxRequests),
+  };
+}
+
+function wantsTty(flags: RunFlags): boolean {
+  return flags.tty ?? (process.stdin.isTTY === true && process.stdout.isTTY === true);
+}

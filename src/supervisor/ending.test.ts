@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createEnding } from "./ending.ts";
+
+function fakeCell() {
+  const heard: string[] = [];
+  return { heard, signal: (s: string) => void heard.push(s), kill: async () => void heard.push("kill") };
+}
+
+test("the first cause wins and a later one changes nothing", () => {
+  const begun: string[] = [];
+  const ending = createEnding(0, (t) => void begun.push(t.kind));
+  ending.begin({ kind: "max_runtime", threshold: 1, observed: 1 });
+  ending.begin({ kind: "killed", threshold: null, observed: null });
+  assert.equal(ending.termination?.kind, "max_runtime");
+  assert.deepEqual(begun, ["max_runtime"]);
+});
+
+test("without grace the tree is killed at once, without a signal before", () => {
+  const cell = fakeCell();
+  const ending = createEnding(0, () => {});
+  ending.attach(cell);
+  ending.begin({ kind: "killed", threshold: null, observed: null });
+  assert.deepEqual(cell.heard, ["kill"]);
+});
+
+test("a cause that came before the cell was there ends the cell as soon as it is", () => {
+  const cell = fakeCell();
+  const ending = createEnding(60_000, () => {});
+  ending.begin({ kind: "revoked", threshold: null, observed: null });
+  ending.attach(cell);
+  assert.deepEqual(cell.heard, ["SIGTERM"]);
+  ending.close();
+});
+
+test("what ignores SIGTERM is killed when its grace is over", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const cell = fakeCell();
+  const ending = createEnding(5_000, () => {});
+  ending.attach(cell);
+  ending.begin({ kind: "max_runtime", threshold: 300, observed: 300 });
+  context.mock.timers.tick(4_999);
+  assert.deepEqual(cell.heard, ["SIGTERM"]);
+  context.mock.timers.tick(1);
+  assert.deepEqual(cell.heard, ["SIGTERM", "kill"]);
+});

@@ -1,0 +1,56 @@
+// How a run ends before its agent does. The first cause wins and is what the record says; the tree is then asked
+// to end (SIGTERM), given its grace, and ended (SIGKILL).
+
+import type { Termination } from "#core/termination.ts";
+
+/** What of a running cell can be told to end. */
+export interface Endable {
+  /** Sends a signal to the agent's own process group in the cell; a cell that has ended ignores it. */
+  signal(signal: NodeJS.Signals): void;
+  /** Ends every process of the cell at once; resolves when none is left. */
+  kill(): Promise<void>;
+}
+
+export interface Ending {
+  /** The first cause given; null while nobody but the agent ends the run. */
+  readonly termination: Termination | null;
+  /** Ends the run for this cause. A later cause changes nothing. */
+  begin(termination: Termination): void;
+  /** The cell to end; a cause given earlier takes effect now. */
+  attach(cell: Endable): void;
+  /** No timer is left behind. */
+  close(): void;
+}
+
+/** `graceMs`: from SIGTERM to SIGKILL; 0 kills at once. `onBegin` hears of the cause that won. */
+export function createEnding(graceMs: number, onBegin: (termination: Termination) => void): Ending {
+  let termination: Termination | null = null;
+  let cell: Endable | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  const end = (target: Endable) => {
+    if (graceMs === 0) {
+      void target.kill();
+      return;
+    }
+    target.signal("SIGTERM");
+    timer = setTimeout(() => void target.kill(), graceMs);
+  };
+  return {
+    get termination() {
+      return termination;
+    },
+    begin(cause) {
+      if (termination !== null) return;
+      termination = cause;
+      onBegin(cause);
+      if (cell !== null) end(cell);
+    },
+    attach(target) {
+      cell = target;
+      if (termination !== null) end(target);
+    },
+    close() {
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}
