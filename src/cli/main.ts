@@ -22,7 +22,9 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
 /** Runs one command line (without node and script) and gives its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command("sallyport")
-    .description("The governance runtime for autonomous agents: a closed cell with full power inside, and one guarded way out.")
+    .description(
+      "The governance runtime for autonomous agents: a closed cell with full power inside, and one guarded way out.",
+    )
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .enablePositionalOptions()

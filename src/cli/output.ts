@@ -15,8 +15,8 @@ export function printLine(text: string): void {
 /** Left-aligned columns, two spaces apart; the heading is part of `rows`. Cells are printed with control characters escaped. */
 export function printTable(rows: readonly (readonly string[])[]): void {
   const cells = rows.map((row) => row.map(printable));
-  const widths: number[] = [];
-  for (const row of cells) row.forEach((cell, at) => (widths[at] = Math.max(widths[at] ?? 0, cell.length)));
+  const columns = Math.max(0, ...cells.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, at) => Math.max(0, ...cells.map((row) => (row[at] ?? "").length)));
   for (const row of cells) {
     printLine(
       row
@@ -52,7 +52,12 @@ export function printFailure(error: unknown, json: boolean): number {
 function failureRecord(error: unknown): FailureRecord {
   if (error instanceof Failure) return error.record();
   const message = error instanceof Error ? error.message : String(error);
-  return { code: "internal_error", message, place: stackPlace(error), remedy: "This is a bug in sallyport: please report it." };
+  return {
+    code: "internal_error",
+    message,
+    place: stackPlace(error),
+    remedy: "This is a bug in sallyport: please report it.",
+  };
 }
 
 function stackPlace(error: unknown): string | null {

@@ -111,7 +111,10 @@ function sessionStart({ subject, command, workspace, folder, caps, source }: Run
 /** The stages before the cell: what was asked, who asks, and what holds. */
 function announce({ command, workspace, subject, source, home }: Run, log: EventLog): void {
   log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process" } });
-  log.append({ type: "identity.verified", detail: { agent_id: subject.agent_id, owner: subject.owner, attested: false } });
+  log.append({
+    type: "identity.verified",
+    detail: { agent_id: subject.agent_id, owner: subject.owner, attested: false },
+  });
   const copy = keepPolicy(home, source.policy);
   log.append({ type: "policy.loaded", detail: { digest: source.policy.digest, sources: source.sources, copy } });
 }

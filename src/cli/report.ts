@@ -77,7 +77,9 @@ function denialLine(action: Exclude<Action, { kind: "dns" }>, deny: Deny): strin
       ? `${action.method} ${action.host}${usualPort(action.port) ? "" : `:${action.port}`}${action.path}`
       : `CONNECT ${action.host}:${action.port}`;
   const allow = deny.remedy?.startsWith("--allow ") ? `allow with ${deny.remedy}` : deny.remedy;
-  return printable(`denied ${clip(what)} (${deny.reason})${allow === null || allow === undefined ? "" : ` · ${allow}`}`);
+  return printable(
+    `denied ${clip(what)} (${deny.reason})${allow === null || allow === undefined ? "" : ` · ${allow}`}`,
+  );
 }
 
 function summaryLine(summary: Summary, allowed: number, denied: number): string {

@@ -15,7 +15,12 @@ export function register(program: Command): void {
     .usage("[OPTIONS] -- COMMAND [ARG...]")
     .argument("<command...>", "the program and its arguments, unmodified")
     .option("--policy <file>", "the policy that holds (`sallyport policy check FILE` explains it); - reads stdin")
-    .option("--allow <host[:port]>", "allow this host; a bare name means ports 80 and 443; may be repeated", collect, [])
+    .option(
+      "--allow <host[:port]>",
+      "allow this host; a bare name means ports 80 and 443; may be repeated",
+      collect,
+      [],
+    )
     .option("--max-runtime <duration>", "end the run after this time: 300, 300s, 5m", duration)
     .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", count)
     .option("--max-output-bytes <size>", "end the run at the byte after these: 50MB, 50MiB", size)

@@ -9,10 +9,10 @@ import { type PreparedCell, prepareCell } from "#sandbox/process.ts";
 import { type HostUser, hostUser } from "#sandbox/user.ts";
 import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
-import { openHome, type Home } from "./home.ts";
+import { type Home, openHome } from "./home.ts";
 import { findPolicy, type PolicySource } from "./policy-source.ts";
-import { createReport } from "./report.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
+import { createReport } from "./report.ts";
 
 export interface RunFlags {
   readonly policy?: string;
@@ -85,9 +85,23 @@ function prepareRun(
     policy_digest: source.policy.digest,
     session: folder.id,
   };
-  const report = createReport((text) => process.stderr.write(text), { quiet: flags.quiet === true, hold: wantsTty(flags) });
+  const report = createReport((text) => process.stderr.write(text), {
+    quiet: flags.quiet === true,
+    hold: wantsTty(flags),
+  });
   const ending = createEnding(flags.grace * 1000, () => {});
-  return { command, flags, workspace, home, source, caps: capsOf(source.policy, flags), subject, folder, report, ending };
+  return {
+    command,
+    flags,
+    workspace,
+    home,
+    source,
+    caps: capsOf(source.policy, flags),
+    subject,
+    folder,
+    report,
+    ending,
+  };
 }
 
 function capsOf({ execution }: CompiledPolicy, flags: RunFlags): Caps {
