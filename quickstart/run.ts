@@ -129,8 +129,10 @@ const checks: readonly (readonly [string, boolean])[] = [
   ],
   [
     "it committed the repair",
-    execFileSync("git", ["log", "--format=%s", "-1"], { cwd: repository, encoding: "utf8" }).trim() ===
-      "Count quantities",
+    execFileSync("git", ["-c", "safe.directory=*", "log", "--format=%s", "-1"], {
+      cwd: repository,
+      encoding: "utf8",
+    }).trim() === "Count quantities",
   ],
   [
     `its calls to ${model} were allowed and arrived (${provider.requests.length})`,

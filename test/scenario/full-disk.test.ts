@@ -37,6 +37,7 @@ test("requests are denied from the entry on that could not be written, and the r
      while (last === 200 && n < 20000) last = await ask();
      console.log("refused after", n, "with", last, "then", await ask());`,
   );
+  place.settle();
   const script = [
     `mount -t tmpfs -o size=700k,mode=700 tmpfs "$1"`,
     `code=0; SALLYPORT_HOME="$1" "$2" run --policy "$3" -- node ask.mjs || code=$?`,

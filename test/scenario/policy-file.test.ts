@@ -80,8 +80,14 @@ test("a policy without its version is refused", async () => {
 
 test("every failure is code, message, place and remedy with --json", async () => {
   const file = place.policy("# zero_trust.runtime.v1\n[network]\nalow = []\n");
-  const ran = await place.run(["policy", "check", "--json", file]);
-  const { error } = JSON.parse(ran.stderr) as { error: { [name: string]: unknown } };
-  assert.deepEqual(Object.keys(error).sort(), ["code", "message", "place", "remedy"]);
-  assert.equal(error.code, "policy_invalid");
+  const checked = await place.run(["policy", "check", "--json", file]);
+  const { errors } = JSON.parse(checked.stdout) as { errors: { [name: string]: unknown }[] };
+  const refused = await place.run(["run", "--json", "--policy", file, "--", "true"]);
+  const { error } = JSON.parse(refused.stderr) as { error: { [name: string]: unknown } };
+  for (const failure of [errors[0], error]) {
+    assert.deepEqual(Object.keys(failure ?? {}).sort(), ["code", "message", "place", "remedy"]);
+    assert.equal(failure?.code, "policy_invalid");
+    assert.equal(failure?.place, `${file}:3:1`);
+  }
+  assert.deepEqual([checked.code, refused.code], [1, 125]);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { after, before, test } from "node:test";
+import { after, before, type TestContext, test } from "node:test";
 import { type IPty, spawn } from "@lydell/node-pty";
 import { openPlace, type Place, program } from "./program.ts";
 
@@ -63,7 +63,10 @@ test("a reader that goes away ends the run instead of hanging it", async () => {
 });
 
 /** A run on a terminal of 80 × 24; `until` resolves with all that was shown once it matches. */
-function onTerminal(...command: readonly string[]): {
+function onTerminal(
+  t: TestContext,
+  ...command: readonly string[]
+): {
   pty: IPty;
   until(pattern: RegExp): Promise<string>;
   ended: Promise<number>;
@@ -71,13 +74,16 @@ function onTerminal(...command: readonly string[]): {
   const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== undefined)) as {
     [name: string]: string;
   };
+  place.settle();
   const pty = spawn(program, ["run", "--quiet", "--", ...command], {
     cols: 80,
     rows: 24,
     cwd: place.workspace,
     env: { ...env, SALLYPORT_HOME: place.home, TERM: "xterm" },
   });
+  t.after(() => pty.kill("SIGKILL"));
   let shown = "";
+  t.signal.addEventListener("abort", () => console.error(`shown so far: ${JSON.stringify(shown)}`));
   const waiting = new Set<() => void>();
   pty.onData((data) => {
     shown += data;
@@ -99,8 +105,11 @@ function onTerminal(...command: readonly string[]): {
   };
 }
 
-test("on a terminal the agent has a terminal of the same size, and follows a resize", async () => {
+test("on a terminal the agent has a terminal of the same size, and follows a resize", {
+  timeout: 60_000,
+}, async (t) => {
   const { pty, until, ended } = onTerminal(
+    t,
     "bash",
     "-c",
     "tty; stty size; trap 'stty size; exit 0' WINCH; echo ready; while :; do read -t 1; done",
@@ -113,8 +122,9 @@ test("on a terminal the agent has a terminal of the same size, and follows a res
   assert.equal(await ended, 0);
 });
 
-test("Ctrl-C reaches the agent and not the boundary", async () => {
+test("Ctrl-C reaches the agent and not the boundary", { timeout: 60_000 }, async (t) => {
   const { pty, until, ended } = onTerminal(
+    t,
     "bash",
     "-c",
     "trap 'echo caught; exit 9' INT; echo ready; while :; do read -t 1; done",
@@ -125,8 +135,8 @@ test("Ctrl-C reaches the agent and not the boundary", async () => {
   assert.equal(await ended, 9);
 });
 
-test("a shell in the cell has job control: Ctrl-Z stops its job, fg takes it back", async () => {
-  const { pty, until, ended } = onTerminal("bash", "--norc", "--noprofile", "-i");
+test("a shell in the cell has job control: Ctrl-Z stops its job, fg takes it back", { timeout: 60_000 }, async (t) => {
+  const { pty, until, ended } = onTerminal(t, "bash", "--norc", "--noprofile", "-i");
   await until(/\$ $/);
   pty.write("sleep 300\r");
   await until(/sleep 300\r\n/);
