@@ -14,7 +14,8 @@ const numeric = /^(?:[0-9]+|0x[0-9a-f]*)$/;
 
 /** The normal form of a host, or null where the text is none. Brackets are accepted around IPv6 only. */
 export function normalHost(raw: string): string | null {
-  if (raw.length === 0 || raw.length > longestName + 1) return null;
+  // Before lower case, which makes ASCII of a Kelvin sign.
+  if (raw.length > longestName + 1 || !/^[A-Za-z0-9_.:[\]-]+$/.test(raw)) return null;
   if (raw.includes(":")) return normalAddress(raw.startsWith("[") && raw.endsWith("]") ? raw.slice(1, -1) : raw);
   const lower = raw.toLowerCase();
   const name = lower.endsWith(".") ? lower.slice(0, -1) : lower;

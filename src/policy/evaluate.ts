@@ -46,7 +46,8 @@ function isOpen(allow: Allow, text: string): boolean {
   });
 }
 
-function evaluatePart(part: PolicyPart, action: Action): Decision {
+/** The judgement of one of the policies that hold together. */
+export function evaluatePart(part: PolicyPart, action: Action): Decision {
   const view = part.hosts.view(action.host);
   if (view.denied !== null) return view.denied;
   if (action.kind === "dns") return evaluateName(part, view, action);

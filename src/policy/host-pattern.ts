@@ -56,22 +56,18 @@ export function parseHostPattern(text: string): Parsed<HostPattern> {
 export function parseEndpoint(text: string): Parsed<Endpoint> {
   if (text.startsWith("@"))
     return bad(`presets such as "${text}" are not in this build`, "Name the preset's hosts one by one.");
-  const split = /^(\[[^\]]*\]|[^:]*)(?::([^:]*))?$/s.exec(text);
-  if (split === null)
-    return bad(
-      `"${text}" is no host or host:port`,
-      meant(text, (host) => `Write "${host.includes(":") ? `[${host}]` : host}".`),
-    );
-  const [, hostText = "", portText] = split;
-  if (/^[a-z][a-z0-9+.-]*$/i.test(hostText) && portText?.startsWith("//")) {
-    return bad(
-      `"${text}" is a URL`,
-      meant(
-        text.replace(/:\d+(?=\/|$)/, ""),
-        (host) => `Write "${host}", or "${host}:PORT"; paths go into a [[network.rule]].`,
-      ),
-    );
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
+    const bare = text.replace(/:\d+(?=[/?#]|$)/, "");
+    const say = (host: string) => `Write "${host}", or "${host}:PORT"; paths go into a [[network.rule]].`;
+    return bad(`"${text}" is a URL`, meant(bare, say));
   }
+  const split = /^(\[[^\]]*\]|[^:]*)(?::([^:]*))?$/s.exec(text);
+  if (split === null) {
+    const address = normalHost(text);
+    const say = (host: string) => `Write "${host}".`;
+    return bad(`"${text}" is no host or host:port`, address === null ? meant(text, say) : say(`[${address}]`));
+  }
+  const [, hostText = "", portText] = split;
   const host = parseHostPattern(hostText);
   if (!host.ok) return host;
   if (portText === undefined) return { ok: true, value: { host: host.value, port: null } };

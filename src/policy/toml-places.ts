@@ -64,7 +64,7 @@ function element(from: Placed, path: readonly Key[]): Placed {
     member = { at: last.at, value: placed(last.at) };
     parent.members.set(last.name, member);
   }
-  const made = placed(last.at);
+  const made = placed(path[0]?.at ?? last.at);
   member.value.elements.push(made);
   return made;
 }

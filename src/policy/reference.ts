@@ -1,0 +1,70 @@
+// The tables of docs/reference/policy.md, from the schema.
+
+import { type Key, type Keys, type Shape, schema } from "./schema.ts";
+
+/** Markdown: a heading and a table for each section. */
+export function referenceTables(): string {
+  const plain = Object.entries(schema).filter(([, { shape }]) => inner(shape) === null);
+  const sections = Object.entries(schema).flatMap(([name, key]) => section(name, key));
+  return [["### Top level", "", ...rows(Object.fromEntries(plain))].join("\n"), ...sections].join("\n\n");
+}
+
+function section(name: string, key: Key): string[] {
+  const keys = inner(key.shape);
+  if (keys === null) return [];
+  const heading = key.shape.type === "list" ? `### \`[[${name}]]\`` : `### \`[${name}]\``;
+  const below = Object.entries(keys).flatMap(([member, memberKey]) => section(`${name}.${member}`, memberKey));
+  const own = Object.fromEntries(Object.entries(keys).filter(([, { shape }]) => inner(shape) === null));
+  return [[heading, "", key.doc, "", ...rows(own)].join("\n"), ...below];
+}
+
+function inner(shape: Shape): Keys | null {
+  if (shape.type === "table") return shape.keys;
+  return shape.type === "list" && shape.of.type === "table" ? shape.of.keys : null;
+}
+
+function rows(keys: Keys): string[] {
+  const lines = Object.entries(keys).map(
+    ([name, key]) => `| \`${name}\` | ${kind(key.shape)} | ${key.absent ?? ""} | ${key.doc}${notes(key)} |`,
+  );
+  return ["| key | value | when absent | what it does |", "| --- | --- | --- | --- |", ...lines];
+}
+
+function notes({ enforced, operator }: Key): string {
+  const told = operator === true ? " *Operator's key.*" : "";
+  if (enforced === false) return `${told} **Not enforced yet.**`;
+  return enforced === undefined
+    ? told
+    : `${told} **Only ${enforced.map((value) => `\`${JSON.stringify(value)}\``).join(", ")} is enforced yet.**`;
+}
+
+function kind(shape: Shape): string {
+  switch (shape.type) {
+    case "string":
+      return shape.format === "text" ? "text" : shape.format;
+    case "boolean":
+      return "`true`, `false`";
+    case "integer":
+      return shape.most === Number.MAX_SAFE_INTEGER ? "whole number" : `${shape.least}–${shape.most}`;
+    case "choice":
+      return shape.of.map((word) => `\`"${word}"\``).join(", ");
+    case "list":
+      return `list of ${kind(shape.of)}`;
+    case "some":
+      return `${kind(shape.of)}, or a list`;
+    case "map":
+      return `table of host to ${kind(shape.of)}`;
+    default:
+      return shape.type;
+  }
+}
+
+/** The page with the tables of this schema between its two marks. */
+export function withTables(page: string): string {
+  const begin = "<!-- tables: made from src/policy/schema.ts -->\n";
+  const end = "\n<!-- /tables -->";
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) throw new Error("the page has lost the marks around its tables");
+  return `${page.slice(0, from + begin.length)}\n${referenceTables()}\n${page.slice(to)}`;
+}
