@@ -79,7 +79,7 @@ test("lookups wait for their turn, a late one keeps it until it ends, and too ma
   assert.equal((await Promise.all(all)).length, 4);
 });
 
-test("the system's resolver is asked without its search list", async () => {
+test("the system's resolver is asked, its hosts file included", async () => {
   const resolve = createResolver();
   const addresses = (await resolve("localhost", 80)).map(({ address }) => address);
   assert.ok(addresses.includes("127.0.0.1") || addresses.includes("::1"));
