@@ -3,9 +3,10 @@
 //
 // dist/sallyport.js is the entry and each command a chunk of its own, loaded when it is asked for. A file that the
 // program starts or loads by name (`new URL("./cell-init.ts", import.meta.url)`, or join(import.meta.dirname, …))
-// is bundled by itself, standing beside the others: everything is flat, so the name holds wherever its caller ends up.
+// stands beside the others, bundled by itself if it is TypeScript and as it is otherwise: everything is flat, so the
+// name holds wherever its caller ends up.
 
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
@@ -16,7 +17,7 @@ const out = join(root, "dist");
 const external = ["koffi", "@lydell/node-pty", "yaml"];
 
 const byName =
-  /((?:new URL\(|import\.meta\.resolve\(|join\(import\.meta\.dirname,)\s*["'])(\.\/)?([a-z0-9./-]+)\.ts(["'])/g;
+  /((?:new URL\(|import\.meta\.resolve\(|join\(import\.meta\.dirname,)\s*["'])(\.\/)?([a-z0-9./-]+)\.(ts|mjs)(["'])/g;
 
 /** Files that other files start or load by name, with the names they are known by. */
 function startedByName(): string[] {
@@ -24,7 +25,8 @@ function startedByName(): string[] {
   for (const name of readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })) {
     if (!name.endsWith(".ts") || name.endsWith(".test.ts")) continue;
     const path = join(root, "src", name);
-    for (const match of readFileSync(path, "utf8").matchAll(byName)) found.add(join(dirname(path), `${match[3]}.ts`));
+    for (const match of readFileSync(path, "utf8").matchAll(byName))
+      found.add(join(dirname(path), `${match[3]}.${match[4]}`));
   }
   return [...found].sort();
 }
@@ -36,7 +38,8 @@ const flatNames: Plugin = {
       loader: "ts",
       contents: readFileSync(path, "utf8").replace(
         byName,
-        (_, before: string, _here, name: string, quote: string) => `${before}./${basename(name)}.js${quote}`,
+        (_, before: string, _here, name: string, kind: string, quote: string) =>
+          `${before}./${basename(name)}.${kind === "ts" ? "js" : kind}${quote}`,
       ),
     }));
   },
@@ -68,4 +71,7 @@ await build({
     js: 'import { createRequire as createBundleRequire } from "node:module"; const require = createBundleRequire(import.meta.url);',
   },
 });
-for (const path of startedByName()) await build({ ...common, entryPoints: [path] });
+for (const path of startedByName()) {
+  if (path.endsWith(".ts")) await build({ ...common, entryPoints: [path] });
+  else copyFileSync(path, join(out, basename(path)));
+}

@@ -1,0 +1,66 @@
+// `sallyport doctor`: whether this machine can run a cell, by trying; each thing that is missing with its remedy.
+// Exit code 0 only if a cell can start.
+
+import { lstatSync } from "node:fs";
+import type { Command } from "commander";
+import { type Finding, probeKernel } from "#sandbox/probe.ts";
+import { homePath } from "./home.ts";
+import { printable, printJson, printLine } from "./output.ts";
+import { version } from "./version.ts";
+
+export function register(program: Command): void {
+  program
+    .command("doctor")
+    .description("check that this machine can run a cell")
+    .option("--json", "print JSON")
+    .action(async (options: { json?: boolean }) => {
+      const findings = [nodeFinding(), homeFinding(), ...(await probeKernel())];
+      const ok = findings.every((finding) => finding.ok);
+      if (options.json) printJson({ ok, version: version(), findings });
+      else {
+        for (const line of report(findings)) printLine(line);
+        printLine(ok ? "A cell can start on this machine." : "No cell can start on this machine yet.");
+      }
+      process.exitCode = ok ? 0 : 1;
+    });
+}
+
+/** One line a finding, with its remedy below where there is one. */
+export function report(findings: readonly Finding[]): string[] {
+  const width = Math.max(...findings.map((finding) => finding.id.length));
+  return findings.flatMap(({ id, ok, detail, remedy }) => {
+    const line = `${ok ? "ok     " : "MISSING"}  ${id.padEnd(width)}  ${printable(detail)}`;
+    return remedy === null ? [line] : [line, `${" ".repeat(width + 11)}→ ${remedy}`];
+  });
+}
+
+function nodeFinding(): Finding {
+  return { id: "node", ok: true, detail: `Node.js ${process.versions.node}, ${process.execPath}`, remedy: null };
+}
+
+/** The home is not made here: that is for the first command that needs it. */
+function homeFinding(): Finding {
+  const id = "home";
+  try {
+    const path = homePath(process.env);
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return { id, ok: true, detail: `${path} (made when first needed)`, remedy: null };
+    if (!found.isDirectory())
+      return { id, ok: false, detail: `${path} is no folder`, remedy: "Name another in SALLYPORT_HOME." };
+    if (found.uid !== process.geteuid?.()) {
+      return {
+        id,
+        ok: false,
+        detail: `${path} belongs to user ${found.uid}`,
+        remedy: "Name a folder of your own in SALLYPORT_HOME.",
+      };
+    }
+    if ((found.mode & 0o077) !== 0) {
+      return { id, ok: false, detail: `others may enter ${path}`, remedy: `Close it: chmod 700 '${path}'.` };
+    }
+    return { id, ok: true, detail: path, remedy: null };
+  } catch (error) {
+    const remedy = (error as { remedy?: string | null }).remedy ?? "Name another folder in SALLYPORT_HOME.";
+    return { id, ok: false, detail: error instanceof Error ? error.message : String(error), remedy };
+  }
+}
