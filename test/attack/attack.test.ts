@@ -1,0 +1,164 @@
+// Attacks: real programs in real cells, by the real command line, against real listeners outside. Each must fail to
+// succeed. Four quarters: as root and as an ordinary user made for the run, over IPv4 and over IPv6; a quarter that
+// did not run is a failure, unless SALLYPORT_ATTACK_QUARTERS (`root4 root6 user4 user6`) asked for less.
+// Every attack asserts that its program was in a network namespace that is not the host's, that nothing outside saw its canary,
+// and, where a refusal is defined, that the event is there.
+
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import {
+  compilePrograms,
+  newCanary,
+  placePrograms,
+  type Quarter,
+  type Ran,
+  type Report,
+  run,
+  runBare,
+  worldFile,
+} from "./world/cell.ts";
+import type { Family } from "./world/names.ts";
+import { becomeRoot, createUser, type Person } from "./world/person.ts";
+import { writePolicy } from "./world/policy.ts";
+import { leaks, openWorld, type Seen, type World } from "./world/world.ts";
+
+const all = ["root4", "root6", "user4", "user6"] as const;
+type Name = (typeof all)[number];
+const asked = (process.env.SALLYPORT_ATTACK_QUARTERS ?? all.join(" "))
+  .split(/[\s,]+/)
+  .filter((name): name is Name => all.some((one) => one === name));
+const onlyPrograms = process.env.SALLYPORT_ATTACK_PROGRAMS?.split(/[\s,]+/);
+
+/** Each program, what it is allowed, and what it is about. */
+const programs = [
+  { file: "around.py", about: "going around the boundary", rules: true },
+  { file: "around.py", about: "going around the boundary with nothing allowed", rules: false },
+  { file: "dns.py", about: "names as a way out", rules: true },
+  { file: "names.py", about: "names and addresses", rules: true },
+  { file: "tls_http.py", about: "TLS and HTTP/1", rules: true },
+  { file: "kernel.py", about: "the kernel", rules: true },
+  { file: "files.py", about: "files", rules: true },
+  { file: "limits.py", about: "limits", rules: true },
+].filter(({ file }) => onlyPrograms === undefined || onlyPrograms.includes(file));
+
+const totals = new Map<Name, { withstood: number; succeeded: number }>();
+let world: World;
+let compiled: string;
+const people = new Map<string, Person>();
+
+before(async () => {
+  assert.equal(
+    process.geteuid?.(),
+    0,
+    "the attacks need root: they run as root and as a user they create, in network namespaces of their own",
+  );
+  world = await openWorld();
+  compiled = compilePrograms(world);
+  people.set("root", becomeRoot(world));
+  people.set("user", createUser(world));
+  for (const person of people.values()) placePrograms(person, compiled);
+});
+
+after(() => {
+  for (const person of people.values()) person.leave();
+  world?.close();
+  for (const name of all) {
+    const total = totals.get(name);
+    console.log(
+      total === undefined
+        ? `${name}: did not run`
+        : `${name}: ${total.withstood} attacks withstood, ${total.succeeded} succeeded`,
+    );
+  }
+  if (process.env.SALLYPORT_ATTACK_QUARTERS === undefined && totals.size < all.length) process.exitCode = 1;
+});
+
+function quarterOf(name: Name): Quarter {
+  const person = people.get(name.slice(0, 4));
+  assert.ok(person);
+  return { world, person, family: Number(name.slice(4)) as Family };
+}
+
+/** One attack's verdict. */
+function judge(report: Report, ran: Ran, seen: Seen): void {
+  assert.ok(ran.namespace !== null, "the program did not say where it ran");
+  assert.ok(!world.hostNamespaces.has(ran.namespace), `it ran in the host's network namespace ${ran.namespace}`);
+  assert.equal(report.escaped, undefined, `it got out: ${report.escaped}`);
+  assert.equal(report.failed, undefined, `it met something else: ${report.failed}`);
+  assert.deepEqual(
+    seen.hits.filter((hit) => hit.startsWith(report.canary)),
+    [],
+    "the outside saw its canary",
+  );
+  if (report.reason === undefined) return;
+  const reasons = [report.reason].flat();
+  const events = ran.events.filter(
+    (event) =>
+      event.decision?.decision === "deny" &&
+      (report.host === undefined || event.action?.host === report.host) &&
+      reasons.some((reason) => reason === event.decision?.deny_reason),
+  );
+  assert.ok(
+    events.length > 0,
+    `no event says ${reasons.join(" or ")}${report.host === undefined ? "" : ` of ${report.host}`}`,
+  );
+}
+
+for (const name of asked) {
+  suite(`${name.slice(0, 4)} over IPv${name.slice(4)}`, { concurrency: 1 }, () => {
+    const total = { withstood: 0, succeeded: 0 };
+    totals.set(name, total);
+    for (const { file, about, rules } of programs) {
+      test(about, async (t) => {
+        const quarter = quarterOf(name);
+        const canary = newCanary();
+        const flags = rules ? ["--policy", writePolicy(world, quarter.family)] : [];
+        await world.seen([]);
+        const ran = await run(quarter, {
+          flags,
+          argv: ["/usr/bin/python3", `attack/${file}`, worldFile(quarter, canary)],
+        });
+        const seen = await world.seen(ran.reports.map((report) => report.canary));
+        await t.test("the program ran to its end in a cell", () => {
+          assert.equal(ran.code, 0, `exit ${ran.code} ${ran.signal}: ${ran.stderr.slice(-2000)}`);
+          assert.ok(ran.reports.length > 0);
+        });
+        for (const report of ran.reports) {
+          await t.test(report.attack, () => {
+            total.succeeded += 1;
+            judge(report, ran, seen);
+            total.succeeded -= 1;
+            total.withstood += 1;
+          });
+        }
+        await t.test("what left the machine is the boundary's own: allowed upstreams and the resolver", () => {
+          assert.deepEqual(leaks(seen), []);
+        });
+      });
+    }
+  });
+}
+
+test("the same attacks do get out where there is no cell, and the listeners tell", async (t) => {
+  for (const family of [4, 6] as Family[]) {
+    const quarter = quarterOf(`user${family}`);
+    const reports: Report[] = [];
+    for (const file of ["around.py", "dns.py"]) {
+      const ran = await runBare(quarter, [
+        "/usr/bin/python3",
+        `attack/${file}`,
+        worldFile(quarter, newCanary(), { only: "control" }),
+      ]);
+      reports.push(...ran.reports);
+    }
+    const seen = await world.seen(reports.map((report) => report.canary));
+    await t.test(`over IPv${family}`, () => {
+      assert.ok(reports.length > 50, `${reports.length} attacks ran`);
+      const unseen = reports.filter((report) => !seen.hits.some((hit) => hit.startsWith(report.canary)));
+      assert.deepEqual(
+        unseen.map((report) => report.attack),
+        [],
+      );
+    });
+  }
+});
