@@ -5,6 +5,7 @@
 // and, where a refusal is defined, that the event is there.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { after, before, suite, test } from "node:test";
 import {
   compilePrograms,
@@ -17,9 +18,11 @@ import {
   runBare,
   worldFile,
 } from "./world/cell.ts";
+import { frozen, killedWhileStarting, live, lives, nothingLeft } from "./world/lifetime.ts";
 import type { Family } from "./world/names.ts";
 import { becomeRoot, createUser, type Person } from "./world/person.ts";
 import { writePolicy } from "./world/policy.ts";
+import { layers, without } from "./world/without-layer.ts";
 import { leaks, openWorld, type Seen, type World } from "./world/world.ts";
 
 const all = ["root4", "root6", "user4", "user6"] as const;
@@ -136,8 +139,56 @@ for (const name of asked) {
         });
       });
     }
+    if (onlyPrograms !== undefined && !onlyPrograms.includes("lifetime")) return;
+    const count = async (work: Promise<void>): Promise<void> => {
+      total.succeeded += 1;
+      await work;
+      total.succeeded -= 1;
+      total.withstood += 1;
+    };
+    const policy = (quarter: Quarter): readonly string[] => ["--policy", writePolicy(world, quarter.family)];
+    for (const life of lives) {
+      test(`nothing is left when ${life.title}`, () => {
+        const quarter = quarterOf(name);
+        return count(live(quarter, life, policy(quarter)));
+      });
+    }
+    test("nothing is left when sallyport is killed while it starts", (t) =>
+      count(killedWhileStarting(quarterOf(name), policy(quarterOf(name)), t)));
+    test("a boundary that stands still lets nothing through", () =>
+      count(frozen(quarterOf(name), policy(quarterOf(name)))));
   });
 }
+
+suite("with one layer less no packet leaves", { concurrency: 1 }, () => {
+  if (onlyPrograms !== undefined && !onlyPrograms.includes("layers")) return;
+  for (const layer of layers) {
+    test(`without ${layer}`, async (t) => {
+      const removal = without(world, layer);
+      for (const name of asked.filter((one) => one.startsWith("user"))) {
+        const quarter = quarterOf(name);
+        for (const file of ["around.py", "dns.py", "kernel.py"]) {
+          await t.test(`${file} over IPv${quarter.family}`, async () => {
+            await world.seen([]);
+            const flags = ["--policy", writePolicy(world, quarter.family)];
+            const argv = ["/usr/bin/python3", `attack/${file}`, worldFile(quarter, newCanary())];
+            const ran = await run(quarter, { flags, argv, before: removal.before });
+            const seen = await world.seen(ran.reports.map((report) => report.canary));
+            assert.ok(fs.existsSync(removal.mark), "the layer was not left out");
+            assert.ok(
+              ran.namespace !== null && !world.hostNamespaces.has(ran.namespace),
+              `it ran in ${ran.namespace}: ${ran.stderr}`,
+            );
+            assert.ok(ran.reports.length > 30, `${ran.reports.length} attacks ran: ${ran.stderr}`);
+            assert.deepEqual(seen.hits, [], "the outside saw a canary");
+            assert.deepEqual(leaks(seen), []);
+            await nothingLeft(quarter);
+          });
+        }
+      }
+    });
+  }
+});
 
 test("the same attacks do get out where there is no cell, and the listeners tell", async (t) => {
   for (const family of [4, 6] as Family[]) {

@@ -111,6 +111,7 @@ export interface Order {
   /** Words before the command line of sallyport, run as root inside the world: how a layer is taken away. */
   readonly before?: readonly string[];
   readonly milliseconds?: number;
+  readonly stdin?: "pipe";
 }
 
 export function start(quarter: Quarter, order: Order): ChildProcess {
@@ -118,7 +119,7 @@ export function start(quarter: Quarter, order: Order): ChildProcess {
   const words = quarter.person.command([sallyport, "run", ...order.flags, "--", ...order.argv], order.environment);
   const at = words.indexOf("--") + 1;
   const argv = [...words.slice(0, at), ...(order.before ?? []), ...words.slice(at)];
-  return spawn(argv[0] as string, argv.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(argv[0] as string, argv.slice(1), { stdio: [order.stdin ?? "ignore", "pipe", "pipe"] });
 }
 
 export async function run(quarter: Quarter, order: Order): Promise<Ran> {

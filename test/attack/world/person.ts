@@ -98,6 +98,7 @@ function describe(
     LOGNAME: who.login,
     SHELL: "/bin/bash",
     LANG: "C.UTF-8",
+    TMPDIR: path.join(who.home, "tmp"),
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     AWS_SECRET_ACCESS_KEY: planted,
     GITHUB_TOKEN: planted,
@@ -139,6 +140,7 @@ function furnish(person: Person): void {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     fs.writeFileSync(file, `${planted} ${secret}\n`, { mode: 0o600 });
   }
+  fs.mkdirSync(path.join(person.home, "tmp"));
   for (const name of ["repo", "moved"]) {
     const repository = path.join(person.workspace, name);
     fs.mkdirSync(repository, { recursive: true, mode: 0o755 });
