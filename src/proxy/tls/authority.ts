@@ -40,7 +40,6 @@ export interface CertificateAuthority {
 
 const keyFile = "ca.key";
 const certificateFile = "ca.pem";
-const mostLeaves = 4096;
 const renewBefore = 60 * 86_400_000;
 
 interface Material {
@@ -170,11 +169,16 @@ function isUsable(pem: string, privateKey: KeyObject, now: number): boolean {
   }
 }
 
-/**
- * Opens the authority of a folder, making it where there is none. Throws Failure `home_unusable`.
- * `now` is ms since the epoch; a cell's clock may be two days behind it.
- */
-export async function openAuthority(dir: string, now: () => number = Date.now): Promise<CertificateAuthority> {
+export interface AuthorityOptions {
+  /** ms since the epoch; a cell's clock may be two days behind it. */
+  readonly now?: () => number;
+  /** Contexts kept; the one that was used least lately goes first. */
+  readonly mostLeaves?: number;
+}
+
+/** Opens the authority of a folder, making it where there is none. Throws Failure `home_unusable`. */
+export async function openAuthority(dir: string, options: AuthorityOptions = {}): Promise<CertificateAuthority> {
+  const { now = Date.now, mostLeaves = 1024 } = options;
   let material: Material;
   try {
     material = loadOrCreate(dir, now());
