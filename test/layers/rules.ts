@@ -211,7 +211,7 @@ export function fileRules(tree: readonly SourceFile[]): Violation[] {
   const found: Violation[] = [];
   for (const file of tree) {
     const say = (what: string, why: string): number => found.push({ file: file.path, line: 1, what, why });
-    const names = file.path.replace(/(\.property)?(\.test)?\.ts$/, "").split("/");
+    const names = file.path.replace(/(\.property)?(\.test)?\.(ts|mts|mjs|js)$/, "").split("/");
     for (const name of names) {
       if (table.emptyNames.test(name)) say(`is named ${name}`, "a name says what is there");
       if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) say(`is named ${name}`, "files are kebab-case");

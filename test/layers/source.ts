@@ -32,7 +32,7 @@ export interface SourceFile {
   readonly words: readonly Use[];
 }
 
-/** Every .ts file below the folders of `root` named in `folders` (those that exist), in a stable order. */
+/** Every source file below the folders of `root` named in `folders` (those that exist), in a stable order. */
 export function readTree(root: string, folders: readonly string[]): SourceFile[] {
   const files: SourceFile[] = [];
   for (const folder of folders) {
@@ -44,7 +44,7 @@ export function readTree(root: string, folders: readonly string[]): SourceFile[]
       throw error;
     }
     for (const name of names.sort()) {
-      if (!name.endsWith(".ts") || name.includes("node_modules/")) continue;
+      if (!/\.(ts|mts|mjs|js)$/.test(name) || name.includes("node_modules/")) continue;
       const path = `${folder}/${name}`;
       files.push(readSource(path, readFileSync(join(root, path), "utf8")));
     }
