@@ -18,8 +18,8 @@ const F_SETFL = 4;
 const O_ASYNC = 0o20000;
 const KEYCTL_JOIN_SESSION_KEYRING = 1;
 const number = {
-  x64: { keyctl: 250, close_range: 436, memfd_create: 319, move_mount: 429 },
-  arm64: { keyctl: 219, close_range: 436, memfd_create: 279, move_mount: 429 },
+  x64: { keyctl: 250, close_range: 436, open_tree: 428, move_mount: 429, mount_setattr: 442 },
+  arm64: { keyctl: 219, close_range: 436, open_tree: 428, move_mount: 429, mount_setattr: 442 },
 }[process.arch];
 
 /** @param {unknown} error */
@@ -71,6 +71,16 @@ const setrlimit = c.func("int setrlimit(int resource, uint64_t *limits)");
 const write = c.func("long write(int fd, const uint8_t *data, size_t length)");
 const lseek = c.func("long lseek(int fd, long offset, int whence)");
 const call = c.func("long syscall(long number, long a, long b, long c, long d, long e)");
+const path = c.func(
+  "long syscall(long number, long folder, const char *from, long to, const char *target, long flags)",
+);
+const setattr = c.func(
+  "long syscall(long number, long fd, const char *path, long flags, uint8_t *attributes, size_t size)",
+);
+const mountCall = c.func(
+  "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
+);
+const recvmsg = c.func("long recvmsg(int fd, uint8_t *message, int flags)");
 const memfdCreate = c.func("int memfd_create(const char *name, unsigned int flags)");
 
 /** @param {number} result @param {string} what */
@@ -82,12 +92,6 @@ const must = (result, what) => {
 must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl");
 // The keys of the caller's session are unreachable from here on. A kernel without keyrings has none to hide.
 call(number.keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
-// Between its clone and its own PDEATHSIG, bubblewrap's child would survive both: the end of the status socket kills
-// the whole process group.
-must(fcntl(STATUS, F_SETSIG, SIGKILL), "F_SETSIG");
-must(fcntl(STATUS, F_SETOWN, -process.pid), "F_SETOWN");
-must(fcntl(STATUS, F_SETFL, O_ASYNC), "O_ASYNC");
-
 /** @param {Uint8Array} bytes */
 const memory = (bytes) => {
   const fd = must(memfdCreate("cell", 0), "memfd_create");
@@ -96,8 +100,50 @@ const memory = (bytes) => {
   return fd;
 };
 
+/** One descriptor from the status socket (SCM_RIGHTS in a struct msghdr of one byte and one control message). */
+const receive = () => {
+  const [byte, vector, control, header] = [Buffer.alloc(1), Buffer.alloc(16), Buffer.alloc(24), Buffer.alloc(56)];
+  vector.writeBigUInt64LE(koffi.address(byte), 0);
+  vector.writeBigUInt64LE(1n, 8);
+  header.writeBigUInt64LE(koffi.address(vector), 16);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(koffi.address(control), 32);
+  header.writeBigUInt64LE(24n, 40);
+  if (must(recvmsg(STATUS, header, 0), "recvmsg") !== 1 || control.readInt32LE(12) !== 1)
+    throw new Error("no mount came");
+  return control.readInt32LE(16);
+};
+
+/** @param {any[]} mounts */
+const stage = (mounts) => {
+  const fs = process.getBuiltinModule("node:fs");
+  const [AT_FDCWD, F_EMPTY_PATH] = [-100, 4];
+  if (mounts.length > 0) must(mountCall("tmpfs", "/sys", "tmpfs", 0, "size=1m,mode=0755"), "mount");
+  mounts.forEach((mount, at) => {
+    let fd = -1;
+    if (mount.kind === "received") {
+      fd = receive();
+      if (mount.directory) fs.mkdirSync(mount.path);
+      else fs.writeFileSync(mount.path, "");
+    } else {
+      const link = `/sys/link-${at}`;
+      fs.symlinkSync(mount.to, link);
+      fd = must(
+        path(number.open_tree, AT_FDCWD, link, 0x101 /* OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW */, "", 0),
+        "open_tree",
+      );
+      // With both flags already set, bubblewrap does not set them through the link.
+      const attributes = Buffer.alloc(32);
+      attributes.writeBigUInt64LE(6n /* MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV */, 0);
+      must(setattr(number.mount_setattr, fd, "", 0x1000 /* AT_EMPTY_PATH */, attributes, 32), "mount_setattr");
+    }
+    must(path(number.move_mount, fd, "", AT_FDCWD, mount.path, F_EMPTY_PATH), `move_mount ${mount.path}`);
+  });
+};
+
 process.once("message", (message) => {
   const go = /** @type {any} */ (message);
+  stage(go.mounts);
   // Everything above the status descriptor closes at the execve; what bubblewrap needs is made after this.
   must(call(number.close_range, 5, 0xffffffff, 4 /* CLOSE_RANGE_CLOEXEC */, 0, 0), "close_range");
   must(fcntl(STATUS, F_SETFD, 0), "F_SETFD");
@@ -109,6 +155,11 @@ process.once("message", (message) => {
   for (const { path, text } of go.sysctls) process.getBuiltinModule("node:fs").writeFileSync(path, text);
   for (const [resource, soft, hard] of go.limits)
     must(setrlimit(resource, BigUint64Array.of(BigInt(soft), BigInt(hard))), `setrlimit ${resource}`);
+  // Between its clone and its own PDEATHSIG, bubblewrap's child would survive bubblewrap and us: the end of the status
+  // socket, which is the supervisor's, kills the whole process group.
+  must(fcntl(STATUS, F_SETSIG, SIGKILL), "F_SETSIG");
+  must(fcntl(STATUS, F_SETOWN, -process.pid), "F_SETOWN");
+  must(fcntl(STATUS, F_SETFL, O_ASYNC), "O_ASYNC");
   if (!process.connected) process.exit(125);
   process.execve(go.bwrap, ["bwrap", "--args", String(list), "--", ...go.command], go.env);
 });

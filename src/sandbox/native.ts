@@ -14,6 +14,7 @@ interface Library {
 interface Koffi {
   load(path: string | null): Library;
   errno(): number;
+  address(buffer: Buffer): bigint;
 }
 
 /** Where koffi's addon for this machine is: glibc's, or musl's where that is the C library. */
@@ -38,7 +39,17 @@ export interface Native {
   readonly getsockopt: (fd: number, level: number, option: number, value: Buffer, length: number[]) => number;
   readonly ioctl: (fd: number, request: number, value: Buffer | null) => number;
   readonly open: (path: string, flags: number, mode: number) => number;
-  readonly syscall: (number: number, ...values: unknown[]) => number;
+  readonly syscallPath: (number: number, folder: number, path: string, flags: number) => number;
+  readonly mountSetattr: (
+    number: number,
+    fd: number,
+    path: string,
+    flags: number,
+    attributes: Buffer,
+    size: number,
+  ) => number;
+  readonly sendmsg: (fd: number, message: Buffer, flags: number) => number;
+  readonly address: (buffer: Buffer) => bigint;
   readonly errno: () => number;
 }
 
@@ -65,7 +76,12 @@ export function native(): Native {
     getsockopt: c.func("int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)"),
     ioctl: c.func("int ioctl(int fd, unsigned long request, _Inout_ uint8_t *value)"),
     open: c.func("int open(const char *path, int flags, int mode)"),
-    syscall: c.func("long syscall(long number, long a, long b, long c, long d, long e)"),
+    syscallPath: c.func("int syscall(long number, long folder, const char *path, long flags)"),
+    mountSetattr: c.func(
+      "int syscall(long number, long fd, const char *path, long flags, uint8_t *attributes, size_t size)",
+    ),
+    sendmsg: c.func("long sendmsg(int fd, const uint8_t *message, int flags)"),
+    address: (buffer) => koffi.address(buffer),
     errno: () => koffi.errno(),
   };
   return loaded;

@@ -16,9 +16,13 @@ import { defaultLimits, type Limits, rlimits } from "./limits.ts";
 import { native, nativeAddon } from "./native.ts";
 import { dnsDoorPort, ipBatch, nftRules, tcpDoorPort } from "./network.ts";
 import { findProgram } from "./program.ts";
+import { restoreWorkspace } from "./restore.ts";
+import { seccompFilter } from "./seccomp/filter.ts";
+import { openStaging } from "./staging.ts";
 import { readStatus, type Status } from "./status.ts";
 import { type HostUser, hostUser } from "./user.ts";
 import { type View, viewArguments } from "./view.ts";
+import { guardWorkspace, type Restored } from "./workspace.ts";
 
 /** The ways into the boundary: connections of the cell arrive here in the host's namespace. */
 export interface Doors {
@@ -58,6 +62,8 @@ export interface RunningCell {
   /** Ends every process of the cell at once; resolves when none is left. */
   kill(): Promise<void>;
   resize(columns: number, rows: number): void;
+  /** Once, after the end: puts the workspace right, and says what. */
+  restore(): readonly Restored[];
 }
 
 export interface PreparedCell {
@@ -77,7 +83,7 @@ export interface PrepareOptions {
   /** SUDO_UID and SUDO_GID of the caller's environment. */
   readonly sudo?: { readonly uid?: string | undefined; readonly gid?: string | undefined };
   /** Layers to leave out, only for tests that show that the others hold alone. */
-  readonly unsafe_without?: { readonly redirect?: boolean; readonly filter?: boolean };
+  readonly unsafe_without?: { readonly redirect?: boolean; readonly filter?: boolean; readonly seccomp?: boolean };
 }
 
 const toolPath = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -121,6 +127,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         "--user",
         "--map-root-user",
         "--net",
+        "--mount",
         "--",
         "/bin/sh",
         "-c",
@@ -164,9 +171,16 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     return exit;
   });
 
+  let said: string | null = null;
+  let executed: (failed: string | null) => void = () => {};
+  /** The channel ends when bubblewrap takes the first process's place: null, or why that did not happen. */
+  const execution = new Promise<string | null>((resolve) => {
+    executed = resolve;
+  });
   const received: { tcp?: Server; dns?: Server; udp4?: DatagramSocket; udp6?: DatagramSocket } = {};
   const doors = new Promise<Doors>((resolve, reject) => {
     let initReady = false;
+    child.once("disconnect", () => executed(said));
     const refuse = (message: string) =>
       reject(
         new Failure("sandbox_unavailable", message, {
@@ -181,8 +195,10 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     };
     child.on("message", (message: { kind: string; message?: string }, handle) => {
       if (message.kind === "ready") initReady = true;
-      else if (message.kind === "failed") return refuse(`the cell could not be set up: ${message.message}`);
-      else Object.assign(received, { [message.kind]: handle });
+      else if (message.kind === "failed") {
+        said = message.message ?? "";
+        return refuse(`the cell could not be set up: ${said}`);
+      } else Object.assign(received, { [message.kind]: handle });
       if (message.kind === "tcp" || message.kind === "dns")
         Object.assign(handle as Server, { pauseOnConnect: true, allowHalfOpen: true });
       complete();
@@ -207,10 +223,38 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
       throw new Failure("sandbox_unavailable", "bubblewrap (bwrap) is not installed", {
         remedy: "apt install bubblewrap, or `sallyport doctor` for other systems",
       });
-    const view = viewArguments(spec.view, user, limits);
-    const go = {
-      bwrap,
-      args: [
+    const nested = spec.nestedSandbox ?? false;
+    const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
+    const staging = openStaging({ pid: child.pid ?? 0, asRoot: uid === 0 });
+    try {
+      const path = spec.env.PATH ?? toolPath;
+      const view = viewArguments({
+        view: spec.view,
+        command: spec.command,
+        cwd: spec.cwd,
+        path,
+        user,
+        limits,
+        guarded,
+        staging,
+      });
+      if (staging.foreign.includes(spec.view.workspace))
+        throw new Failure(
+          "workspace_refused",
+          `${spec.view.workspace} belongs to root, and its file system cannot show it as the cell's user's`,
+          {
+            place: spec.view.workspace,
+            remedy: "give the folder to an ordinary user, or run as that user",
+          },
+        );
+      if (view.program === null) throw noProgram(spec.command[0] ?? "");
+      const filter = seccompFilter({
+        architecture: process.arch as "x64" | "arm64",
+        level: spec.level ?? "standard",
+        nestedSandbox: nested,
+        guardSetId: uid === 0,
+      });
+      const args = [
         "--unshare-user",
         "--unshare-pid",
         "--unshare-ipc",
@@ -231,15 +275,31 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         ...view.args,
         "--chdir",
         spec.cwd,
-      ],
-      data: view.data,
-      command: spec.command,
-      env: spec.env,
-      limits: rlimits(limits, hardOpenFiles()),
-      // bubblewrap makes two user namespaces (one to mount devpts, one for the agent); none is left for the agent.
-      sysctls: spec.nestedSandbox ? [] : [{ path: "/proc/sys/user/max_user_namespaces", text: "2" }],
-    };
-    child.send(go);
+        ...(without.seccomp ? [] : ["--seccomp", view.data.length]),
+      ];
+      child.send({
+        bwrap,
+        mounts: staging.mounts,
+        args,
+        data: [...view.data, filter.toString("base64")],
+        command: spec.command,
+        env: spec.env,
+        limits: rlimits(limits, hardOpenFiles()),
+        // bubblewrap makes two user namespaces (one to mount devpts, one for the agent); none is left for the agent.
+        sysctls: nested ? [] : [{ path: "/proc/sys/user/max_user_namespaces", text: "2" }],
+      });
+      staging.send((child.stdio[4] as unknown as { _handle: { fd: number } })._handle.fd);
+      const failed = await execution;
+      if (failed !== null)
+        throw new Failure("sandbox_failed", `the cell could not be started: ${failed}`, {
+          remedy: "`sallyport doctor` looks for what is missing",
+        });
+    } catch (error) {
+      await kill();
+      throw error;
+    } finally {
+      staging.close();
+    }
     return {
       stdin,
       stdout,
@@ -248,9 +308,17 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
       signal: (signal) => status.signalAgent(signal),
       kill,
       resize: () => {},
+      restore: () => restoreWorkspace(guarded, spec.view.scratch),
     };
   };
   return { user, doors, run, abandon: kill };
+}
+
+function noProgram(name: string): Failure {
+  return new Failure("program_not_found", `there is no program ${name} in the cell's PATH`, {
+    place: name,
+    remedy: "give its path, or put its folder into PATH; folders of the home are shown only if PATH names them",
+  });
 }
 
 function hardOpenFiles(): number {

@@ -1,70 +1,107 @@
 // What the agent sees of the file system: an allow list, never the host's root minus something.
-// Order matters to bubblewrap (later mounts lie over earlier ones): system, home, toolchains, workspace, protection.
+// Order matters to bubblewrap (later mounts lie over earlier ones): system, trust, home, toolchains, workspace, guard.
+// Rules: a fixed number of paths is looked at, no folder is walked; the root and /dev are read-only in the end, because
+// they are memory of no fixed size until then.
 
-import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
+import { findProgram } from "./program.ts";
+import type { Staging } from "./staging.ts";
+import { isWithin, systemFolders, visibleHome } from "./toolchains.ts";
+import { bundlePaths, type Trust, trustPaths } from "./trust.ts";
 import type { HostUser } from "./user.ts";
+import type { Guarded } from "./workspace.ts";
 
 export interface View {
-  /** Writable, at the same path as on the host. */
+  /** Writable, at the same path as on the host; what `checkWorkspace` gave. */
   readonly workspace: string;
-  /** HOME: the path in the cell, and the host's folder that is shown there. */
+  /** HOME: the path in the cell, and the host's folder that is shown there, kept for the agent. */
   readonly home: { readonly path: string; readonly folder: string };
-  /** Shown read-only at their own paths: toolchains, the program's own folder. */
+  /** The home of sallyport: nothing of it is shown. */
+  readonly sallyportHome: string;
+  /** A folder of this run on the host, for private copies (git configurations). */
+  readonly scratch: string;
+  /** Files of the workspace to keep read-only, such as the policy. */
   readonly readOnly: readonly string[];
-  /** A PEM file of the host: its own authorities and sallyport's. */
-  readonly caBundle: string | null;
+  readonly trust: Trust | null;
 }
 
 export interface ViewArguments {
   /** Numbers stand for the descriptor of `data` at that index. */
-  readonly args: readonly (string | number)[];
+  readonly args: (string | number)[];
   /** base64 */
-  readonly data: readonly string[];
+  readonly data: string[];
+  /** What is searched, in order: the first word of the command, in PATH. */
+  readonly program: string | null;
 }
-
-const systemFolders = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"];
 
 const etcEntries =
   /^(alternatives|ca-certificates\.conf|ca-certificates|ld\.so\..*|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|profile\.d|bash\.bashrc|bashrc|bash_completion\.d|skel|terminfo|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|fonts|xdg|magic|magic\.mime|java.*|perl|python3?(\.\d+)?|ImageMagick.*|pki|crypto-policies|gitconfig|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|vim|nanorc|manpath\.config|papersize|sgml|xml|php|R|emacs|groff|texmf|maven|gtk-[23]\.0|glvnd|OpenCL|netconfig|odbc.*\.ini|zsh|fish)$/;
 
-/** Where programs look for the system's authorities: Debian, Red Hat, SUSE, Alpine, and what Go tries besides. */
-export const caBundlePaths = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/pki/tls/certs/ca-bundle.trust.crt",
-  "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-  "/etc/ssl/ca-bundle.pem",
-  "/etc/pki/tls/cacert.pem",
-  "/etc/ssl/cert.pem",
-  "/var/lib/ca-certificates/ca-bundle.pem",
-  "/usr/local/share/certs/ca-root-nss.crt",
-  "/usr/lib/ssl/cert.pem",
-] as const;
+/** In the cell: the private copies. */
+const scratchPath = "/run/sallyport";
 
-export function viewArguments(view: View, user: HostUser, limits: Limits): ViewArguments {
+export interface ViewQuestion {
+  readonly view: View;
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly path: string;
+  readonly user: HostUser;
+  readonly limits: Limits;
+  readonly guarded: Guarded;
+  readonly staging: Staging;
+}
+
+export function viewArguments({
+  view,
+  command,
+  cwd,
+  path,
+  user,
+  limits,
+  guarded,
+  staging,
+}: ViewQuestion): ViewArguments {
   const args: (string | number)[] = [];
   const data: string[] = [];
-  const file = (path: string, text: string) => {
-    args.push("--perms", "0644", "--ro-bind-data", data.length, path);
+  const file = (target: string, text: string) => {
+    args.push("--perms", "0644", "--ro-bind-data", data.length, target);
     data.push(Buffer.from(text).toString("base64"));
   };
-  for (const folder of systemFolders) {
-    const kind = lstatSync(folder, { throwIfNoEntry: false });
-    if (kind?.isSymbolicLink()) args.push("--symlink", readlinkSync(folder), folder);
-    else if (kind?.isDirectory()) args.push("--ro-bind", folder, folder);
+  const folder = (target: string) => args.push("--perms", "0755", "--dir", target);
+  const parents = (target: string) => {
+    const above: string[] = [];
+    for (let at = dirname(target); at !== "/"; at = dirname(at)) above.unshift(at);
+    for (const at of above)
+      if (![...systemFolders, "/tmp", "/dev", "/proc"].some((shown) => isWithin(at, shown))) folder(at);
+  };
+
+  for (const at of systemFolders) {
+    const kind = lstatSync(at, { throwIfNoEntry: false });
+    if (kind?.isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
+    else if (kind?.isDirectory()) args.push("--ro-bind", at, at);
   }
   args.push("--dev", "/dev", "--proc", "/proc");
-  args.push("--perms", "1777", "--size", String(limits.temporary), "--tmpfs", "/tmp");
-  args.push("--perms", "1777", "--size", String(limits.temporary), "--tmpfs", "/dev/shm");
-  for (const folder of ["/etc", "/run", "/var"]) args.push("--perms", "0755", "--dir", folder);
+  for (const at of ["/tmp", "/dev/shm"])
+    args.push("--perms", "1777", "--size", String(limits.temporary), "--tmpfs", at);
+  for (const at of ["/etc", "/run", "/var"]) folder(at);
   args.push("--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run");
   for (const name of readdirSync("/etc")) {
     if (!etcEntries.test(name)) continue;
-    const path = `/etc/${name}`;
-    if (lstatSync(path).isSymbolicLink()) args.push("--symlink", readlinkSync(path), path);
-    else args.push("--ro-bind-try", path, path);
+    const at = `/etc/${name}`;
+    if (lstatSync(at).isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
+    else args.push("--ro-bind-try", at, at);
   }
   const home = view.home.path;
   file(
@@ -83,30 +120,100 @@ export function viewArguments(view: View, user: HostUser, limits: Limits): ViewA
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\nethers: files\nrpc: files\n",
   );
   file("/etc/machine-id", `${"0".repeat(31)}1\n`);
-  trustArguments(view.caBundle, args);
-  args.push("--bind", view.home.folder, home);
-  for (const path of view.readOnly) args.push("--ro-bind-try", path, path);
-  args.push("--bind", view.workspace, view.workspace);
-  // The root and /dev are memory of no fixed size until they are read-only.
+  trustArguments(view.trust, staging, args);
+
+  parents(home);
+  args.push("--bind", staging.source(view.home.folder), home);
+  const first = command[0] ?? "";
+  const program = first.startsWith("/")
+    ? findProgram(first, path)
+    : first.includes("/")
+      ? findProgram(join(cwd, first), path)
+      : findProgram(first, path);
+  const { show, hide } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
+  for (const at of show) {
+    parents(at);
+    args.push("--ro-bind-try", staging.source(at), at);
+  }
+  for (const at of hide)
+    args.push(
+      ...(lstatSync(at).isDirectory()
+        ? ["--perms", "0555", "--tmpfs", at, "--remount-ro", at]
+        : ["--ro-bind", "/dev/null", at]),
+    );
+
+  parents(view.workspace);
+  const workspace = staging.source(view.workspace);
+  args.push("--bind", workspace, view.workspace);
+  guardArguments(guarded, workspace, view.scratch, staging, args);
   args.push("--remount-ro", "/dev", "--remount-ro", "/");
-  return { args, data };
+  return { args, data, program };
 }
 
-/** /etc/ssl is built of its own entries, so that `cert.pem`, which OpenSSL's own default names, can stand among them. */
-function trustArguments(bundle: string | null, args: (string | number)[]): void {
+/** /etc/ssl is built of its own entries, so that `cert.pem`, which OpenSSL's default names, can stand among them. */
+function trustArguments(trust: Trust | null, staging: Staging, args: (string | number)[]): void {
   args.push("--perms", "0755", "--dir", "/etc/ssl");
   const entries = existsSync("/etc/ssl") ? readdirSync("/etc/ssl") : [];
   for (const name of entries)
-    if (name !== "private" && name !== "cert.pem") args.push("--ro-bind-try", `/etc/ssl/${name}`, `/etc/ssl/${name}`);
-  if (!entries.includes("certs")) args.push("--perms", "0755", "--dir", "/etc/ssl/certs");
-  if (bundle === null) return;
+    if (!["private", "cert.pem", "sallyport.pem", ...(trust === null ? [] : ["certs"])].includes(name))
+      args.push("--ro-bind-try", `/etc/ssl/${name}`, `/etc/ssl/${name}`);
+  if (trust === null) return;
+  const folder = staging.source(trust.folder);
+  const [bundle, authority, certs, store] = [
+    `${folder}/bundle.pem`,
+    `${folder}/authority.pem`,
+    `${folder}/certs`,
+    `${folder}/cacerts`,
+  ] as const;
+  args.push(
+    "--ro-bind",
+    certs,
+    trustPaths.folder,
+    "--ro-bind",
+    bundle,
+    trustPaths.bundle,
+    "--ro-bind",
+    authority,
+    trustPaths.authority,
+  );
   const bound = new Set<string>();
-  for (const path of caBundlePaths) {
-    if (!existsSync(path)) continue;
-    const real = realpathSync(path);
-    if (!bound.has(real) && real !== "/etc/ssl/cert.pem") args.push("--ro-bind", bundle, real);
-    bound.add(real);
-  }
-  args.push("--ro-bind", bundle, "/etc/ssl/cert.pem");
-  if (!entries.includes("certs")) args.push("--ro-bind", bundle, "/etc/ssl/certs/ca-certificates.crt");
+  const over = (paths: readonly string[], source: string) => {
+    for (const path of paths) {
+      if (path.startsWith("/etc/ssl/") || !existsSync(path)) continue;
+      const real = realpathSync(path);
+      if (!bound.has(real) && !real.startsWith("/etc/ssl/")) args.push("--ro-bind", source, real);
+      bound.add(real);
+    }
+  };
+  over(bundlePaths, bundle);
+  const machines = existsSync("/usr/lib/jvm")
+    ? readdirSync("/usr/lib/jvm").map((name) => `/usr/lib/jvm/${name}/lib/security/cacerts`)
+    : [];
+  over(["/etc/pki/java/cacerts", "/etc/pki/ca-trust/extracted/java/cacerts", ...machines], store);
+}
+
+/** Mounts that keep what runs on the host later; their parents are mounts too, or they could be renamed away. */
+function guardArguments(
+  guarded: Guarded,
+  workspace: string,
+  scratch: string,
+  staging: Staging,
+  args: (string | number)[],
+): void {
+  const source = (path: string) => workspace + path.slice(guarded.workspace.length);
+  for (const path of guarded.around) args.push("--bind", source(path), path);
+  for (const path of guarded.readOnly) args.push("--ro-bind", source(path), path);
+  if (guarded.gitConfigs.length === 0) return;
+  guarded.gitConfigs.forEach((path, at) => {
+    mkdirSync(privateCopy(scratch, at, ""), { recursive: true });
+    writeFileSync(privateCopy(scratch, at), readFileSync(path));
+    writeFileSync(join(scratch, `git-config-${at}`), readFileSync(path));
+    staging.link(source(path), `${scratchPath}/${at}/config`);
+  });
+  args.push("--perms", "0755", "--dir", scratchPath, "--bind", staging.source(join(scratch, "git")), scratchPath);
+}
+
+/** On the host: the copy of the nth git configuration that the agent writes. */
+export function privateCopy(scratch: string, at: number, name = "config"): string {
+  return join(scratch, "git", String(at), name);
 }

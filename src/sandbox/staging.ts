@@ -1,0 +1,118 @@
+// Mounts that bubblewrap cannot make itself, put together under the cell's own /sys before it starts: folders of the
+// host's root shown so that what belongs to root belongs to the cell's user (idmapped mounts), for cells that root
+// starts. They are made detached, by root, and their descriptors handed over the status socket.
+// Rules: a detached mount is never attached in the host's namespace; each is nosuid and nodev.
+
+import { closeSync, openSync, statSync } from "node:fs";
+import { native } from "./native.ts";
+
+/** Where the cell's first process collects them; the host's /sys is not shown to a cell. */
+export const stagingFolder = "/sys";
+
+const number = { open_tree: 428, mount_setattr: 442 } as const; // the same on every architecture
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const AT_RECURSIVE = 0x8000;
+const OPEN_TREE_CLONE = 1;
+const OPEN_TREE_CLOEXEC = 0o2000000;
+const MOUNT_ATTR_NOSUID = 0x2;
+const MOUNT_ATTR_NODEV = 0x4;
+const MOUNT_ATTR_IDMAP = 0x100000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+
+/** A detached copy of what is mounted at `path`, in which the ids of `userNamespace` hold. Null: not possible here. */
+export function detachedMount(path: string, userNamespace: number): number | null {
+  const { syscallPath, mountSetattr } = native();
+  const attributes = Buffer.alloc(32);
+  attributes.writeBigUInt64LE(BigInt(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_IDMAP), 0);
+  attributes.writeBigUInt64LE(BigInt(userNamespace), 24);
+  // What is mounted below may be of a kind that cannot be idmapped; then it is left out.
+  for (const recursive of [AT_RECURSIVE, 0]) {
+    const fd = syscallPath(number.open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+    if (fd < 0) return null;
+    if (mountSetattr(number.mount_setattr, fd, "", AT_EMPTY_PATH | recursive, attributes, attributes.length) === 0)
+      return fd;
+    closeSync(fd);
+  }
+  return null;
+}
+
+/** Sends one descriptor with one byte over a Unix socket. */
+export function sendDescriptor(socket: number, fd: number): boolean {
+  const { address, sendmsg } = native();
+  const control = Buffer.alloc(24);
+  control.writeBigUInt64LE(20n, 0); // cmsg_len: header and one int
+  control.writeInt32LE(SOL_SOCKET, 8);
+  control.writeInt32LE(SCM_RIGHTS, 12);
+  control.writeInt32LE(fd, 16);
+  const byte = Buffer.from("m");
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(address(byte), 0);
+  vector.writeBigUInt64LE(1n, 8);
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(address(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(address(control), 32);
+  message.writeBigUInt64LE(BigInt(control.length), 40);
+  return sendmsg(socket, message, 0) === 1;
+}
+
+export type StagedMount =
+  | { readonly kind: "received"; readonly path: string; readonly directory: boolean }
+  /** A symbolic link that lies over a file: a program that replaces the file by renaming replaces what it points to. */
+  | { readonly kind: "link"; readonly path: string; readonly to: string };
+
+export interface Staging {
+  /** The path that bubblewrap is to show for this path of the host. */
+  source(path: string): string;
+  link(path: string, to: string): void;
+  readonly mounts: readonly StagedMount[];
+  /** Hands the descriptors to the cell's first process, which was told `mounts`, in order. */
+  send(socket: number): void;
+  /** Paths that belong to root and could not be shown as the cell's user's. */
+  readonly foreign: readonly string[];
+  close(): void;
+}
+
+/** `cell`: the first process, and the host's user that it is; ids are mapped only when sallyport is root. */
+export function openStaging(cell: { pid: number; asRoot: boolean }): Staging {
+  const mounts: StagedMount[] = [];
+  const fds: number[] = [];
+  const foreign: string[] = [];
+  const sources = new Map<string, string>();
+  const place = (path: string): string => {
+    const facts = cell.asRoot ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    if (facts === undefined || facts.uid !== 0) return path;
+    const userNamespace = openSync(`/proc/${cell.pid}/ns/user`, "r");
+    try {
+      const fd = detachedMount(path, userNamespace);
+      if (fd === null) {
+        foreign.push(path);
+        return path;
+      }
+      const staged = `${stagingFolder}/${fds.length}`;
+      fds.push(fd);
+      mounts.push({ kind: "received", path: staged, directory: facts.isDirectory() });
+      return staged;
+    } finally {
+      closeSync(userNamespace);
+    }
+  };
+  return {
+    mounts,
+    foreign,
+    source: (path) => {
+      const known = sources.get(path) ?? place(path);
+      sources.set(path, known);
+      return known;
+    },
+    link: (path, to) => void mounts.push({ kind: "link", path, to }),
+    send: (socket) => {
+      for (const fd of fds) if (!sendDescriptor(socket, fd)) throw new Error("a mount could not be handed to the cell");
+    },
+    close: () => {
+      for (const fd of fds.splice(0)) closeSync(fd);
+    },
+  };
+}
