@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, suite, test } from "node:test";
+import { assertSettings, dangerousFiles, workWithGit } from "./world/afterwards.ts";
 import {
   compilePrograms,
   newCanary,
@@ -20,7 +21,7 @@ import {
 } from "./world/cell.ts";
 import { frozen, killedWhileStarting, live, lives, nothingLeft } from "./world/lifetime.ts";
 import type { Family } from "./world/names.ts";
-import { becomeRoot, createUser, type Person } from "./world/person.ts";
+import { becomeRoot, createUser, type Person, placeRepositories, trapFile } from "./world/person.ts";
 import { writePolicy } from "./world/policy.ts";
 import { layers, without } from "./world/without-layer.ts";
 import { leaks, openWorld, type Seen, type World } from "./world/world.ts";
@@ -116,6 +117,8 @@ for (const name of asked) {
         const quarter = quarterOf(name);
         const canary = newCanary();
         const flags = rules ? ["--policy", writePolicy(world, quarter.family)] : [];
+        placeRepositories(quarter.person);
+        fs.rmSync(trapFile(world, quarter.person), { force: true });
         await world.seen([]);
         const ran = await run(quarter, {
           flags,
@@ -133,6 +136,16 @@ for (const name of asked) {
             total.succeeded -= 1;
             total.withstood += 1;
           });
+        }
+        if (file === "files.py") {
+          const { person } = quarter;
+          await t.test("settings of git that would run on the host do not survive", () => assertSettings(person));
+          await t.test("working with git afterwards sets nothing off", () =>
+            assert.equal(workWithGit(world, person), ""),
+          );
+          await t.test("no setuid file of root's and no device is left", () =>
+            assert.deepEqual(dangerousFiles(person), []),
+          );
         }
         await t.test("what left the machine is the boundary's own: allowed upstreams and the resolver", () => {
           assert.deepEqual(leaks(seen), []);

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { banner, type Family, places, zone } from "./names.ts";
-import { type Person, secrets } from "./person.ts";
+import { type Person, secrets, trapFile } from "./person.ts";
 import type { World } from "./world.ts";
 
 export interface Quarter {
@@ -97,7 +97,7 @@ export function worldFile(quarter: Quarter, canary: string, more: object = {}): 
     hostPid: process.pid,
     secrets,
     machineId: fs.existsSync("/etc/machine-id") ? fs.readFileSync("/etc/machine-id", "utf8").trim() : "",
-    trapFile: path.join(world.folder, `trap-${person.name}`),
+    trapFile: trapFile(world, person),
     ...more,
   };
   fs.writeFileSync(file, JSON.stringify(facts), { mode: 0o644 });

@@ -141,8 +141,16 @@ function furnish(person: Person): void {
     fs.writeFileSync(file, `${planted} ${secret}\n`, { mode: 0o600 });
   }
   fs.mkdirSync(path.join(person.home, "tmp"));
+  fs.writeFileSync(path.join(person.workspace, "sallyport.policy.toml"), "# zero_trust.runtime.v1\n");
+  execFileSync("chown", ["-R", `${person.uid}:${person.gid}`, person.home]);
+  placeRepositories(person);
+}
+
+/** Two repositories as they are before an agent had them in its hands. */
+export function placeRepositories(person: Person): void {
   for (const name of ["repo", "moved"]) {
     const repository = path.join(person.workspace, name);
+    fs.rmSync(repository, { recursive: true, force: true });
     fs.mkdirSync(repository, { recursive: true, mode: 0o755 });
     const git = (...argv: string[]): unknown =>
       execFileSync("git", ["-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com", ...argv], {
@@ -157,7 +165,13 @@ function furnish(person: Person): void {
     git("add", ".");
     git("commit", "-q", "-m", "first");
   }
-  fs.writeFileSync(path.join(person.workspace, "sallyport.policy.toml"), "# zero_trust.runtime.v1\n");
-  execFileSync("chown", ["-R", `${person.uid}:${person.gid}`, person.home]);
   execFileSync("chown", ["-R", `${person.owner}:${person.owner}`, person.workspace]);
+}
+
+/** Where a trap that goes off leaves its mark. */
+export function trapFile(world: World, person: Person): string {
+  const folder = path.join(world.folder, "traps");
+  fs.mkdirSync(folder, { recursive: true });
+  fs.chmodSync(folder, 0o1777);
+  return path.join(folder, person.name);
 }
