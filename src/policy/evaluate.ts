@@ -87,17 +87,23 @@ function findConnect(view: HostView, port: number, protocol: "tls" | "http" | "t
 }
 
 function findHttp(view: HostView, action: HttpAction): Rule | null {
-  // Behind any other upgrade than a WebSocket's stand bytes that nothing reads: that is a tunnel.
-  const tunnel = action.upgrade !== null && action.upgrade !== "websocket";
+  if (opensTunnel(action)) {
+    const body = action.body && (action.method === "GET" || action.method === "HEAD");
+    return body ? null : findConnect(view, action.port, "tcp");
+  }
   for (const table of view.tables) {
     const there = portTable(table, action.port);
-    if (there === undefined || (tunnel && there.tcpConnect === null)) continue;
-    const requests = action.scheme === "https" ? there.https : there.http;
+    const requests = there === undefined ? null : action.scheme === "https" ? there.https : there.http;
     if (requests === null) continue;
     const rule = findRequest(requests, action.method, action.path, action.body);
     if (rule !== null) return rule;
   }
   return null;
+}
+
+/** Behind any other upgrade than a WebSocket's stand bytes that nothing reads. */
+function opensTunnel({ upgrade }: HttpAction): boolean {
+  return upgrade !== null && upgrade !== "websocket";
 }
 
 function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, { kind: "dns" }>): Deny {
@@ -110,8 +116,7 @@ function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, {
   const tables = there
     .map(({ https, http }) => (action.scheme === "https" ? https : http))
     .filter((table) => table !== null);
-  const upgrades = action.upgrade !== null && action.upgrade !== "websocket";
-  if (tables.length === 0 || upgrades) return denied("protocol_not_allowed", null, nearby);
+  if (tables.length === 0 || opensTunnel(action)) return denied("protocol_not_allowed", null, nearby);
   const misses = tables.map((table) => missOf(table, action.method, action.path, action.body));
   const miss =
     misses.find((one) => one === "malformed_request") ??

@@ -140,7 +140,12 @@ function hostTable(pattern: HostPattern | null, rules: readonly Rule[]): HostTab
   const [first, ...more] = everywhere;
   return {
     pattern,
-    ports: new Map([...byPort].map(([port, there]) => [port, buildPortTable(there, habitOf(port))])),
+    // By port, so that the order of the text does not show where any port will do.
+    ports: new Map(
+      [...byPort]
+        .sort(([one], [other]) => one - other)
+        .map(([port, there]) => [port, buildPortTable(there, habitOf(port))]),
+    ),
     everyPort:
       first === undefined
         ? null

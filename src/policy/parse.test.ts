@@ -195,7 +195,7 @@ const problems: readonly (readonly [
   text: string,
   place: string,
   message: RegExp,
-  remedy?: RegExp,
+  remedy?: RegExp | undefined,
   name?: string,
 ])[] = [
   ["no version", "[network]\n", "1:1", /version is not there/, /# zero_trust\.runtime\.v1/],

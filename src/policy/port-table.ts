@@ -36,9 +36,10 @@ export function buildPortTable(alone: readonly [Rule, ...Rule[]], habit: Habit):
   const tls = rules.filter((rule) => rule.protocol !== "http" || rule.allow.obligations.tls === "terminate");
   const clear = rules.filter(({ protocol }) => protocol === "tcp" || (protocol !== "tls" && habit !== "tls"));
   const tunnels = rules.filter((rule) => isTunnel(rule, habit));
+  const https = buildRequestTable(tls);
   return {
-    https: buildRequestTable(tls),
-    http: buildRequestTable(clear),
+    https,
+    http: clear.length === tls.length && tls.every((rule, at) => rule === clear[at]) ? https : buildRequestTable(clear),
     tlsConnect: best(tls),
     httpConnect: best(clear),
     tcpConnect: best(tunnels),

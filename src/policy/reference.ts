@@ -31,7 +31,7 @@ function rows(keys: Keys): string[] {
 }
 
 function notes({ enforced, operator }: Key): string {
-  const told = operator === true ? " *Operator's key.*" : "";
+  const told = operator === true ? " _Operator's key._" : "";
   if (enforced === false) return `${told} **Not enforced yet.**`;
   return enforced === undefined
     ? told

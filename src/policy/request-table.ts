@@ -10,11 +10,15 @@ interface Slot {
   body: Rule | null;
 }
 
+/** Most nodes lead to one other: they hold it themselves, because what costs time in a large policy is reaching into memory. */
 interface PathNode {
-  readonly here: Slot;
+  here: Slot | null;
   /** `**` from here on. */
-  readonly below: Slot;
-  readonly literals: Map<string, PathNode>;
+  below: Slot | null;
+  /** The only literal segment that goes on from here, and where to; null once there are `literals`. */
+  segment: string | null;
+  only: PathNode | null;
+  literals: Map<string, PathNode> | null;
   star: PathNode | null;
 }
 
@@ -83,19 +87,26 @@ export function missOf(table: RequestTable, method: string, target: string, body
 
 /** Depth first, literals before `*` before `**`, so that the most specific pattern gives the decision. */
 function findPath(node: PathNode, path: string, from: number, needsBody: boolean): Rule | null {
-  if (from > path.length) return needsBody ? node.here.body : node.here.any;
+  if (from > path.length) return node.here === null ? null : needsBody ? node.here.body : node.here.any;
   const slash = path.indexOf("/", from);
   const end = slash < 0 ? path.length : slash;
-  if (node.literals.size > 0) {
-    const literal = node.literals.get(path.slice(from, end));
-    const found = literal === undefined ? null : findPath(literal, path, end + 1, needsBody);
+  const literal = literalNode(node, path, from, end);
+  if (literal !== null) {
+    const found = findPath(literal, path, end + 1, needsBody);
     if (found !== null) return found;
   }
   if (node.star !== null && end > from) {
     const found = findPath(node.star, path, end + 1, needsBody);
     if (found !== null) return found;
   }
-  return needsBody ? node.below.body : node.below.any;
+  return node.below === null ? null : needsBody ? node.below.body : node.below.any;
+}
+
+function literalNode(node: PathNode, path: string, from: number, end: number): PathNode | null {
+  if (node.literals !== null) return node.literals.get(path.slice(from, end)) ?? null;
+  return node.segment !== null && node.segment.length === end - from && path.startsWith(node.segment, from)
+    ? node.only
+    : null;
 }
 
 function add(paths: Paths, rule: Rule): void {
@@ -110,12 +121,32 @@ function add(paths: Paths, rule: Rule): void {
         node = node.star;
         continue;
       }
-      const next = node.literals.get(segment) ?? pathNode();
-      node.literals.set(segment, next);
-      node = next;
+      node = literalAt(node, segment);
     }
-    put(deep ? node.below : node.here, rule);
+    if (deep) node.below ??= slot();
+    else node.here ??= slot();
+    put((deep ? node.below : node.here) ?? slot(), rule);
   }
+}
+
+/** The node behind a literal segment, made if it is not there. */
+function literalAt(node: PathNode, segment: string): PathNode {
+  const known = literalNode(node, segment, 0, segment.length);
+  if (known !== null) return known;
+  const made = pathNode();
+  if (node.literals !== null) node.literals.set(segment, made);
+  else if (node.segment === null || node.only === null) {
+    node.segment = segment;
+    node.only = made;
+  } else {
+    node.literals = new Map([
+      [node.segment, node.only],
+      [segment, made],
+    ]);
+    node.segment = null;
+    node.only = null;
+  }
+  return made;
 }
 
 function put(into: Slot, rule: Rule): void {
@@ -128,5 +159,5 @@ function slot(): Slot {
 }
 
 function pathNode(): PathNode {
-  return { here: slot(), below: slot(), literals: new Map(), star: null };
+  return { here: null, below: null, segment: null, only: null, literals: null, star: null };
 }

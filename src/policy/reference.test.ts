@@ -1,0 +1,40 @@
+// What is made from the schema's table is as the table says: run `node scripts/policy-reference.ts` where this fails.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { jsonSchema } from "./json-schema.ts";
+import { parsePolicy } from "./parse.ts";
+import { withTables } from "./reference.ts";
+import { type Keys, schema } from "./schema.ts";
+
+const root = join(import.meta.dirname, "../..");
+const page = readFileSync(join(root, "docs/reference/policy.md"), "utf8");
+
+test("the JSON Schema for editors is the schema's", () => {
+  assert.deepEqual(JSON.parse(readFileSync(join(root, "schema/policy.schema.json"), "utf8")), jsonSchema());
+});
+
+/** The formatter pads the cells of tables. */
+const unpadded = (text: string) => text.replace(/ *\| */g, "|").replace(/-{3,}/g, "---");
+
+test("the reference page's tables are the schema's", () => {
+  assert.ok(unpadded(withTables(page)) === unpadded(page), "run: node scripts/policy-reference.ts");
+});
+
+test("the reference page's example is a policy", () => {
+  const [, example = ""] = /```toml\n(.*?)```/s.exec(page) ?? [];
+  assert.equal(parsePolicy(example, { name: "example.toml" }).document.network?.rule?.length, 2);
+});
+
+test("every key is told in a sentence", () => {
+  const all = (keys: Keys): void => {
+    for (const [name, { doc, shape }] of Object.entries(keys)) {
+      assert.match(doc, /^.+\.$/s, name);
+      if (shape.type === "table") all(shape.keys);
+      if (shape.type === "list" && shape.of.type === "table") all(shape.of.keys);
+    }
+  };
+  all(schema);
+});
