@@ -14,7 +14,7 @@ const root = dirname(import.meta.dirname);
 const out = join(root, "dist");
 
 /** Native code, and what is seldom needed and loaded late by createRequire: they stay packages. */
-const external = ["koffi", "@lydell/node-pty", "yaml"];
+const external = ["koffi", "yaml"];
 
 const byName =
   /((?:new URL\(|import\.meta\.resolve\(|join\(import\.meta\.dirname,)\s*["'])(\.\/)?([a-z0-9./-]+)\.(ts|mjs)(["'])/g;

@@ -56,12 +56,8 @@ export interface Owned {
 export const packages: readonly Owned[] = [
   { what: "commander", owners: ["cli"], why: "the command line's own" },
   { what: "koffi", owners: ["sandbox"], why: "system calls that Node lacks are made in one place" },
-  { what: "@lydell/node-pty", owners: ["sandbox"], why: "a terminal belongs to the cell" },
   { what: "smol-toml", owners: ["policy"], why: "policy text is read in one place" },
   { what: "yaml", owners: ["policy"], why: "policy text is read in one place" },
-  { what: "re2js", owners: ["policy"], why: "patterns from users run in linear time, where they are compiled" },
-  { what: "@peculiar/x509", owners: ["proxy"], why: "certificates are made by the boundary's authority" },
-  { what: "reflect-metadata", owners: ["proxy"], why: "@peculiar/x509 needs it first" },
 ];
 
 /** Powers of Node that only some parts have. A built-in that is not here is free to all but the pure (below). */

@@ -4,7 +4,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -20,8 +20,8 @@ interface Locked {
   readonly [field: string]: unknown;
 }
 
-/** Serves the non-development packages of the checkout at `root`; tarballs are kept in `dir` as they are asked for. */
-export async function openRegistry(root: string, dir: string): Promise<Registry> {
+/** Serves the non-development packages of the checkout at `root`. */
+export async function openRegistry(root: string): Promise<Registry> {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
     packages: Record<string, Locked>;
   };
@@ -48,7 +48,6 @@ export async function openRegistry(root: string, dir: string): Promise<Registry>
     }
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  rmSync(join(dir, "tarballs"), { recursive: true, force: true });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     close: () => new Promise((closed) => server.close(() => closed())),

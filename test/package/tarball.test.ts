@@ -49,7 +49,7 @@ function sallyport(args: readonly string[], more: { cwd?: string; command?: stri
 
 before(async () => {
   for (const folder of [home, project]) mkdirSync(folder, { mode: 0o700 });
-  registry = await openRegistry(root, dir);
+  registry = await openRegistry(root);
   const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", dir], { cwd: root, maxBuffer: 1 << 24 });
   const [told] = JSON.parse(stdout.slice(stdout.indexOf("["))) as [{ filename: string; files: { path: string }[] }];
   tarball = join(dir, told.filename);
