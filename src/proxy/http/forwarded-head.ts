@@ -5,6 +5,7 @@ import { ALT_SVC, CONNECTION, DROPPED, METHOD_OVERRIDE, UPGRADE } from "../wire/
 import type { HeadScanner } from "../wire/http1-head.ts";
 
 const connectionUpgrade = Buffer.from("connection: upgrade\r\n", "latin1");
+const connectionClose = Buffer.from("connection: close\r\n", "latin1");
 
 /** Whether field `kind` is left out of what is forwarded. */
 function isLeftOut(kind: number, upgrade: boolean): boolean {
@@ -30,25 +31,41 @@ export function forwardedRequest(
   return out.subarray(0, length);
 }
 
-/** The response's head without Alt-Svc: HTTP/3 cannot leave the cell, and other places are not the agent's to choose. */
-export function withoutAltSvc(scanner: HeadScanner, bytes: Buffer, start: number, headEnd: number): Buffer {
-  const out = Buffer.allocUnsafe(headEnd - start);
-  let length = 0;
-  let from = start;
-  for (let i = 0; i < scanner.fieldCount; i++) {
-    if (scanner.kind[i] !== ALT_SVC) continue;
-    length += bytes.copy(out, length, from, scanner.nameStart[i]);
-    from = scanner.nameStart[i + 1] as number;
-  }
-  length += bytes.copy(out, length, from, headEnd);
-  return out.subarray(0, length);
-}
-
-/** True where the scanned response has an Alt-Svc. */
-export function hasAltSvc(scanner: HeadScanner): boolean {
+/** True where the scanned response does not leave as it came. `close`: its reader must be told that the connection ends. */
+export function isResponseRewritten(scanner: HeadScanner, close: boolean): boolean {
+  if (close && !scanner.close) return true;
   if (!scanner.hasDropped) return false;
   for (let i = 0; i < scanner.fieldCount; i++) if (scanner.kind[i] === ALT_SVC) return true;
   return false;
+}
+
+/**
+ * The response `bytes[start..)`, its head without Alt-Svc (HTTP/3 cannot leave the cell, and other places are not the
+ * agent's to choose), and what of the body came with it; `headLength` is the head's.
+ */
+export function forwardedResponse(
+  scanner: HeadScanner,
+  bytes: Buffer,
+  start: number,
+  headEnd: number,
+  close: boolean,
+): { readonly bytes: Buffer; readonly headLength: number } {
+  const tell = close && !scanner.close;
+  const out = Buffer.allocUnsafe(bytes.length - start + connectionClose.length);
+  let length = 0;
+  let from = start;
+  for (let i = 0; i < scanner.fieldCount; i++) {
+    const kind = scanner.kind[i];
+    if (kind !== ALT_SVC && !(tell && kind === CONNECTION)) continue;
+    length += bytes.copy(out, length, from, scanner.nameStart[i]);
+    from = scanner.nameStart[i + 1] as number;
+  }
+  length += bytes.copy(out, length, from, headEnd - 2);
+  if (tell) length += connectionClose.copy(out, length);
+  length += bytes.copy(out, length, headEnd - 2, headEnd);
+  const headLength = length;
+  length += bytes.copy(out, length, headEnd);
+  return { bytes: out.subarray(0, length), headLength };
 }
 
 function copyFields(

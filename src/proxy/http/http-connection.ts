@@ -327,7 +327,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
       upgrade,
     };
     this.#action = action;
-    this.#asked = { method, minor: scanner.minor, upgrade };
+    this.#asked = { method, minor: scanner.minor, upgrade, close: scanner.close };
     this.#close = scanner.close;
     this.#expectsContinue = scanner.expectsContinue;
     this.#answering = false;

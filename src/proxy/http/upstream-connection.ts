@@ -10,7 +10,7 @@ import { MALFORMED, MORE } from "../wire/http1-bytes.ts";
 import { ChunkedFraming } from "../wire/http1-chunked.ts";
 import { isWord } from "../wire/http1-fields.ts";
 import { type HeadScanner, maxHead } from "../wire/http1-head.ts";
-import { hasAltSvc, withoutAltSvc } from "./forwarded-head.ts";
+import { forwardedResponse, isResponseRewritten } from "./forwarded-head.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import type { Origin, UpstreamPool } from "./upstream-pool.ts";
 
@@ -21,6 +21,8 @@ export interface Asked {
   readonly minor: number;
   /** The protocol that Upgrade asks for, lower case; null without one. */
   readonly upgrade: string | null;
+  /** True where the client's connection ends behind the response, which must then say so. */
+  readonly close: boolean;
 }
 
 /** Who waits for a response. */
@@ -230,9 +232,9 @@ export class UpstreamConnection implements Timed {
       this.#state = UNTIL_CLOSE;
       this.#close = true;
     }
-    if (hasAltSvc(scanner)) {
-      const head = withoutAltSvc(scanner, bytes, start, end);
-      this.#readBody(exchange, Buffer.concat([head, bytes.subarray(end)]), head.length);
+    if (isResponseRewritten(scanner, asked.close)) {
+      const response = forwardedResponse(scanner, bytes, start, end, asked.close);
+      this.#readBody(exchange, response.bytes, response.headLength);
     } else {
       this.#readBody(exchange, Buffer.from(start === 0 ? bytes : bytes.subarray(start)), end - start);
     }

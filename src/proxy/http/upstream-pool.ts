@@ -14,6 +14,8 @@ export interface Origin {
   readonly scheme: "http" | "https";
   readonly host: string;
   readonly port: number;
+  /** How a Host field usually spells it: the port only where it is not the scheme's own. */
+  readonly authority: string;
   readonly idle: UpstreamConnection[];
   /** The newest TLS session, to be resumed by the next dial. */
   session: Buffer | null;
@@ -50,7 +52,10 @@ export class UpstreamPool {
     const known = this.#origins.get(key);
     if (known !== undefined) return known;
     if (this.#origins.size >= maxOrigins) this.#makeRoom();
-    const origin: Origin = { scheme, host, port, idle: [], session: null };
+    const usual = port === (scheme === "https" ? 443 : 80);
+    const bracketed = host.includes(":") ? `[${host}]` : host;
+    const authority = usual ? bracketed : `${bracketed}:${port}`;
+    const origin: Origin = { scheme, host, port, authority, idle: [], session: null };
     this.#origins.set(key, origin);
     return origin;
   }
