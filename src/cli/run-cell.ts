@@ -1,7 +1,7 @@
 // The wiring of one cell: gate, boundary, what the cell sees and may take, the person's streams and signals.
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, openGate } from "#enforce/gate.ts";
@@ -9,7 +9,10 @@ import { type Boundary, openBoundary } from "#proxy/boundary.ts";
 import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
+import { cellEnvironment } from "#sandbox/environment.ts";
 import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
+import { buildTrust } from "#sandbox/trust.ts";
+import type { Restored } from "#sandbox/workspace.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
@@ -40,10 +43,12 @@ export async function runCell(
     dnsDeny: source.policy.dnsDeny,
   });
   const signals = forwardSignals(run);
+  const scratch = join(run.folder.path, "workspace");
+  mkdirSync(scratch, { mode: 0o700 });
   try {
     return await runTask({
       cell,
-      spec: cellSpec(run, cell, authority.certificatePem),
+      spec: cellSpec(run, cell, authority.certificatePem, scratch),
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),
@@ -55,9 +60,11 @@ export async function runCell(
       maxRuntime: caps.runtime,
       onReady: () => log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } }),
       onRunning: signals.attach,
+      onRestored: (restored) => tellRestored(run, log, restored),
     });
   } finally {
     signals.close();
+    removeIfEmpty(scratch);
   }
 }
 
@@ -97,18 +104,66 @@ function forwardSignals({ ending }: Run): { attach(cell: RunningCell): void; clo
   };
 }
 
-function cellSpec(run: Run, cell: PreparedCell, authority: string): CellSpec {
+function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string): CellSpec {
   const { workspace, home, source } = run;
   const { execution } = source.policy;
   const folder = join(home.agents, run.subject.agent_id, "home");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const homePath = process.env.HOME ?? "/home/agent";
   return {
     command: run.command,
     cwd: workspace,
-    env: {},
-    view: { workspace, home: { path: process.env.HOME ?? "/home/agent", folder }, readOnly: [], caBundle: null },
+    env: cellEnvironment({
+      host: process.env,
+      extra: extraEnvironment([...execution.env, ...run.flags.env]),
+      home: homePath,
+      user: cell.user.name,
+      trust: true,
+      terminal: false,
+    }),
+    view: {
+      workspace,
+      home: { path: homePath, folder },
+      sallyportHome: home.path,
+      scratch,
+      readOnly: source.files.map((file) => resolve(file)),
+      trust: buildTrust(join(home.keys, "trust"), authorityPem),
+    },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },
     level: execution.level,
     nestedSandbox: execution.nestedSandbox === "allow",
   };
+}
+
+/** `NAME=VALUE` as it stands, `NAME` with the value it has here; one that has none here is not there. */
+function extraEnvironment(entries: readonly string[]): Record<string, string> {
+  const extra: Record<string, string> = {};
+  for (const entry of entries) {
+    const at = entry.indexOf("=");
+    const value = at === -1 ? process.env[entry] : entry.slice(at + 1);
+    if (value !== undefined) extra[at === -1 ? entry : entry.slice(0, at)] = value;
+  }
+  return extra;
+}
+
+function tellRestored({ report }: Run, log: EventLog, restored: readonly Restored[]): void {
+  if (restored.length === 0) return;
+  const told = restored.map(({ path, action, keys }) => ({ path, action, keys: [...keys] }));
+  log.append({ type: "workspace.restored", detail: { restored: told } });
+  for (const { path, action, keys } of restored) {
+    if (action === "config_carried_over") continue;
+    const which = keys.length === 0 ? "" : ` (${keys.join(", ")})`;
+    report.note(
+      `${path}: ${action === "config_filtered" ? "settings not carried over" : "the agent's change undone"}${which}`,
+    );
+  }
+}
+
+/** What was moved away from the workspace stays there for the person to look at. */
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+  }
 }

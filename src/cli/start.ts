@@ -1,15 +1,16 @@
 // What `sallyport run` does first: begins the cell, finds the home and the policy, and fixes who runs under which caps.
 // The cell's namespaces come up while all else is loaded, because they take the longest.
 
-import { userInfo } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { type PreparedCell, prepareCell } from "#sandbox/process.ts";
 import { type HostUser, hostUser } from "#sandbox/user.ts";
+import { checkWorkspace } from "#sandbox/workspace.ts";
 import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
-import { type Home, openHome } from "./home.ts";
+import { type Home, homePath, openHome } from "./home.ts";
 import { findPolicy, type PolicySource } from "./policy-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
 import { createReport } from "./report.ts";
@@ -33,8 +34,11 @@ export interface RunFlags {
 
 /** Runs the command to its end and gives sallyport's exit code. @throws Failure when nothing of it could be started. */
 export async function startRun(command: readonly string[], flags: RunFlags): Promise<number> {
-  const workspace = process.cwd();
   refuseToken();
+  const workspace = checkWorkspace(process.cwd(), {
+    home: process.env.HOME ?? homedir(),
+    sallyportHome: homePath(process.env),
+  });
   // An ordinary user's cell is always that user, so it can begin before the policy is read.
   const early = process.geteuid?.() === 0 ? null : prepareCell({ workspace });
   let cell: PreparedCell | null = early;

@@ -7,6 +7,7 @@ import type { Termination } from "#core/termination.ts";
 import type { Boundary } from "#proxy/boundary.ts";
 import { originalDestination } from "#sandbox/original-destination.ts";
 import type { CellSpec, Doors, PreparedCell, RunningCell } from "#sandbox/process.ts";
+import type { Restored } from "#sandbox/workspace.ts";
 import { type Capture, capture } from "#session/capture.ts";
 import type { OutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
@@ -31,6 +32,8 @@ export interface TaskOptions {
   readonly onReady: () => void;
   /** Called when the agent runs, with its cell. */
   readonly onRunning: (cell: RunningCell) => void;
+  /** What of the agent's additions to the workspace was not left as it was. */
+  readonly onRestored: (restored: readonly Restored[]) => void;
 }
 
 export interface TaskEnd {
@@ -59,6 +62,7 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     const exit = await running.exited;
     for (const one of captures) one.release();
     await Promise.all(captures.map((one) => one.ended));
+    options.onRestored(running.restore());
     return { exitCode: exit.code, signal: exit.signal, termination: ending.termination };
   } finally {
     stopClock();
