@@ -545,3 +545,10 @@ test("what is kept about hosts is bounded, however many the agent asks for", () 
   for (let n = 0; n < 20_000; n++) assert.equal(told(evaluate(hosts, action(`dns h${n}.one.com`))), "network.allow[1]");
   assert.equal(told(evaluate(hosts, action("dns bad.one.com"))), "domain_not_allowed");
 });
+
+test("a host that is not in normal form is denied, and its bytes are not repeated", () => {
+  for (const host of ["GitHub.com", "github.com.", "github.com\u0000", "a".repeat(300)]) {
+    const decision = evaluate(hosts, { kind: "dns", host, type: "A" });
+    assert.deepEqual([told(decision), (decision as { remedy: unknown }).remedy], ["domain_not_allowed", null]);
+  }
+});

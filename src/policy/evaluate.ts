@@ -8,7 +8,7 @@ import type { Action, HttpAction } from "#core/action.ts";
 import type { Allow, Decision, Deny } from "#core/decision.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { addressClass, type Cidr, contains, parseAddress, parseCidr } from "#lib/address.ts";
-import { hostAndPort } from "#lib/host-name.ts";
+import { hostAndPort, normalHost } from "#lib/host-name.ts";
 import type { CompiledPolicy, PolicyPart } from "./compile.ts";
 import { type HostView, portTable } from "./host-table.ts";
 import { findRequest, missOf } from "./request-table.ts";
@@ -127,7 +127,9 @@ function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, {
   return denied(miss, null, body ? "a body on GET or HEAD" : "servers could read this path in two ways");
 }
 
-function remedyFor(part: PolicyPart, action: Action): string {
+/** Null for a host that is not in normal form: a door's mistake, or bytes that are not to be repeated. */
+function remedyFor(part: PolicyPart, action: Action): string | null {
+  if (normalHost(action.host) !== action.host) return null;
   return part.addable ? allowFlag(action) : `Add "${endpointOf(action)}" to [network] allow in ${part.name}`;
 }
 

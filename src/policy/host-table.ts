@@ -73,6 +73,8 @@ class ByPattern<T> {
 }
 
 const mostKept = 4096;
+/** No normal form is longer (RFC 1035); what is longer is not kept. */
+const longestName = 253;
 
 export class HostTables {
   readonly #tables: ByPattern<HostTable>;
@@ -103,6 +105,7 @@ export class HostTables {
     const kept = this.#kept.get(host);
     if (kept !== undefined) return kept;
     const made = this.#look(host);
+    if (host.length > longestName) return made;
     if (this.#kept.size >= mostKept) this.#kept.clear();
     this.#kept.set(host, made);
     return made;
