@@ -13,7 +13,7 @@ def request(canary, host="x"):
 
 def over_http(address, port, canary, seconds=3.0):
     connection = dial(address, port, seconds)
-    connection.sendall(request(canary))
+    connection.sendall(request(canary, bracketed(address)))
     return read_all(connection)
 
 
@@ -83,8 +83,8 @@ def wrapped_address(canary, address):
     connection = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
     connection.settimeout(3)
     connection.connect((address, 80))
-    connection.sendall(request(canary))
-    return refused(read_all(connection), "domain_not_allowed", "private_address")
+    connection.sendall(request(canary, bracketed(address)))
+    return refused(read_all(connection), "domain_not_allowed", "private_address", "name_mismatch")
 
 
 @each("a link-local address on every interface there is", [1, 2, 3])

@@ -165,7 +165,8 @@ def run_one(index):
         except OSError as error:
             answer["said"] = f"{type(error).__name__}: {error}"[:300]
         except BaseException as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
-            answer["failed"] = "".join(traceback.format_exception(error))[-900:]
+            line = traceback.extract_tb(error.__traceback__)[-1 if not isinstance(error, AssertionError) else 0].lineno
+            answer["failed"] = f"{type(error).__name__}: {error} (line {line})"[:600]
         os.write(into, json.dumps(answer).encode())
         os._exit(0)
     os.close(into)

@@ -141,7 +141,6 @@ function furnish(person: Person): void {
     fs.writeFileSync(file, `${planted} ${secret}\n`, { mode: 0o600 });
   }
   fs.mkdirSync(path.join(person.home, "tmp"));
-  fs.writeFileSync(path.join(person.workspace, "sallyport.policy.toml"), "# zero_trust.runtime.v1\n");
   execFileSync("chown", ["-R", `${person.uid}:${person.gid}`, person.home]);
   placeRepositories(person);
 }
@@ -165,6 +164,7 @@ export function placeRepositories(person: Person): void {
     git("add", ".");
     git("commit", "-q", "-m", "first");
   }
+  fs.writeFileSync(path.join(person.workspace, "sallyport.policy.toml"), "# zero_trust.runtime.v1\n");
   execFileSync("chown", ["-R", `${person.owner}:${person.owner}`, person.workspace]);
 }
 
