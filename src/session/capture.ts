@@ -10,7 +10,7 @@ import type { Recorder } from "./recorder.ts";
 export interface CaptureOptions {
   readonly stream: OutputStream;
   readonly source: Readable;
-  /** Where the person sees it; null keeps it only. A sink that failed or was closed is passed by, and the record goes on. */
+  /** Where the person sees it; null keeps it only. When it fails (EPIPE), the source is closed, so that the agent hears of it. */
   readonly sink: Writable | null;
   readonly meter: OutputMeter;
   /** null records nothing. */
@@ -54,8 +54,11 @@ export function capture(options: CaptureOptions): Capture {
     blocked = false;
     goOn();
   };
-  // An error of the sink (EPIPE of a pager that was left) must neither stop the agent nor this process.
-  const onSinkError = onSinkDrain;
+  // The person's reader has gone (`… | head -1`): the agent's next write fails as it would without us. Reading on would let
+  // an agent that prints without end run unseen until the disk is full.
+  const onSinkError = () => {
+    source.destroy();
+  };
   sink?.on("drain", onSinkDrain).on("error", onSinkError).on("close", onSinkDrain);
 
   source.on("data", (chunk: Buffer) => {

@@ -60,6 +60,8 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     });
     passInput(options.stdin, running.stdin);
     const exit = await running.exited;
+    // A person's input that is still open would otherwise keep this process waiting for its end.
+    running.stdin.destroy();
     for (const one of captures) one.release();
     await Promise.all(captures.map((one) => one.ended));
     options.onRestored(running.restore());
@@ -69,7 +71,6 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     ending.close();
     await cell.abandon();
     await options.boundary.close();
-    await closeDoors(cell);
   }
 }
 
@@ -82,15 +83,6 @@ function connectDoors(doors: Doors, boundary: Boundary): void {
   });
   doors.dns.on("connection", (socket) => boundary.dnsStream(socket));
   for (const socket of doors.udp) boundary.dnsDatagrams(socket);
-}
-
-async function closeDoors(cell: PreparedCell): Promise<void> {
-  // Doors that never came were never opened.
-  const doors = await cell.doors.catch(() => null);
-  if (doors === null) return;
-  doors.tcp.close();
-  doors.dns.close();
-  for (const socket of doors.udp) socket.close();
 }
 
 /** A timer takes no more than 24 days at once. */
