@@ -10,7 +10,7 @@ import type { DenyReason } from "#core/reason.ts";
 import { addressClass, type Cidr, contains, parseAddress, parseCidr } from "#lib/address.ts";
 import { hostAndPort, normalHost } from "#lib/host-name.ts";
 import type { CompiledPolicy, PolicyPart } from "./compile.ts";
-import { type HostView, portTable } from "./host-table.ts";
+import { type HostView, portTables } from "./host-table.ts";
 import { findRequest, missOf } from "./request-table.ts";
 import { isGuarded, type Rule } from "./rule.ts";
 
@@ -77,10 +77,8 @@ function evaluateName(part: PolicyPart, view: HostView, action: Action): Decisio
 }
 
 function findConnect(view: HostView, port: number, protocol: "tls" | "http" | "tcp"): Rule | null {
-  for (const table of view.tables) {
-    const there = portTable(table, port);
-    if (there === undefined) continue;
-    const rule = protocol === "tls" ? there.tlsConnect : protocol === "http" ? there.httpConnect : there.tcpConnect;
+  for (const table of portTables(view, port)) {
+    const rule = protocol === "tls" ? table.tlsConnect : protocol === "http" ? table.httpConnect : table.tcpConnect;
     if (rule !== null) return rule;
   }
   return null;
@@ -91,9 +89,8 @@ function findHttp(view: HostView, action: HttpAction): Rule | null {
     const body = action.body && (action.method === "GET" || action.method === "HEAD");
     return body ? null : findConnect(view, action.port, "tcp");
   }
-  for (const table of view.tables) {
-    const there = portTable(table, action.port);
-    const requests = there === undefined ? null : action.scheme === "https" ? there.https : there.http;
+  for (const table of portTables(view, action.port)) {
+    const requests = action.scheme === "https" ? table.https : table.http;
     if (requests === null) continue;
     const rule = findRequest(requests, action.method, action.path, action.body);
     if (rule !== null) return rule;
@@ -108,7 +105,7 @@ function opensTunnel({ upgrade }: HttpAction): boolean {
 
 function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, { kind: "dns" }>): Deny {
   if (view.tables.length === 0) return denied("domain_not_allowed", remedyFor(part, action), null);
-  const there = view.tables.map((table) => portTable(table, action.port)).filter((table) => table !== undefined);
+  const there = portTables(view, action.port);
   const near = there[0]?.best ?? null;
   if (near === null) return denied("port_not_allowed", remedyFor(part, action), null);
   const nearby = `the nearest rule is ${near.allow.rule}`;

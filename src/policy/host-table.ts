@@ -28,6 +28,9 @@ export interface Closed {
 export interface HostView {
   /** Most specific first. */
   readonly tables: readonly HostTable[];
+  /** The tables of one port, as `portTables` found them last; what is asked twice is mostly asked again. */
+  lastPort: number;
+  lastTables: readonly PortTable[];
   readonly denied: Deny | null;
   readonly deniedPorts: ReadonlyMap<number, Deny> | null;
   /** True for a literal address that is not public: the rule itself must open it. */
@@ -121,8 +124,24 @@ export class HostTables {
       if (port === null) denied ??= deny;
       else if (!deniedPorts.has(port)) deniedPorts.set(port, deny);
     }
-    return { tables, denied, deniedPorts, closed: isLiteralAddress(host) && addressClass(host) !== "public" };
+    return {
+      tables,
+      lastPort: -1,
+      lastTables: [],
+      denied,
+      deniedPorts,
+      closed: isLiteralAddress(host) && addressClass(host) !== "public",
+    };
   }
+}
+
+/** The tables of a port, most specific first. */
+export function portTables(view: HostView, port: number): readonly PortTable[] {
+  if (view.lastPort !== port) {
+    view.lastTables = view.tables.map((table) => portTable(table, port)).filter((table) => table !== undefined);
+    view.lastPort = port;
+  }
+  return view.lastTables;
 }
 
 /** The table of a port; undefined where no rule names it. */

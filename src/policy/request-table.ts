@@ -15,7 +15,7 @@ interface PathNode {
   here: Slot | null;
   /** `**` from here on. */
   below: Slot | null;
-  /** The only literal segment that goes on from here, and where to; null once there are `literals`. */
+  /** The only literal that goes on from here, one segment or several, and where to; null once there are `literals`. */
   segment: string | null;
   only: PathNode | null;
   literals: Map<string, PathNode> | null;
@@ -30,6 +30,8 @@ interface Paths {
 }
 
 export interface RequestTable {
+  /** The rule for every request without a body on GET, where no rule names a method or path; else null. */
+  only: Rule | null;
   readonly everyMethod: Paths;
   readonly byMethod: Map<string, Paths>;
 }
@@ -37,7 +39,7 @@ export interface RequestTable {
 /** Null where there are no rules. */
 export function buildRequestTable(rules: readonly Rule[]): RequestTable | null {
   if (rules.length === 0) return null;
-  const table: RequestTable = { everyMethod: { whole: slot(), trie: null }, byMethod: new Map() };
+  const table: RequestTable = { only: null, everyMethod: { whole: slot(), trie: null }, byMethod: new Map() };
   for (const rule of rules) {
     if (rule.methods === null) add(table.everyMethod, rule);
     for (const method of rule.methods ?? []) {
@@ -46,11 +48,14 @@ export function buildRequestTable(rules: readonly Rule[]): RequestTable | null {
       add(paths, rule);
     }
   }
+  for (const { trie } of [table.everyMethod, ...table.byMethod.values()]) if (trie !== null) join(trie);
+  if (table.byMethod.size === 0 && table.everyMethod.trie === null) table.only = table.everyMethod.whole.any;
   return table;
 }
 
 /** The rule that lets a request pass; null where none does. `target` is path and query as on the wire. */
 export function findRequest(table: RequestTable, method: string, target: string, body: boolean): Rule | null {
+  if (table.only !== null && !body) return table.only;
   const own = table.byMethod.size === 0 ? undefined : table.byMethod.get(method);
   const every = table.everyMethod;
   const needsBody = body && (method === "GET" || method === "HEAD");
@@ -88,25 +93,41 @@ export function missOf(table: RequestTable, method: string, target: string, body
 /** Depth first, literals before `*` before `**`, so that the most specific pattern gives the decision. */
 function findPath(node: PathNode, path: string, from: number, needsBody: boolean): Rule | null {
   if (from > path.length) return node.here === null ? null : needsBody ? node.here.body : node.here.any;
-  const slash = path.indexOf("/", from);
-  const end = slash < 0 ? path.length : slash;
-  const literal = literalNode(node, path, from, end);
-  if (literal !== null) {
-    const found = findPath(literal, path, end + 1, needsBody);
+  if (node.only !== null) {
+    const end = endOfLiteral(node.segment, path, from);
+    const found = end < 0 ? null : findPath(node.only, path, end + 1, needsBody);
     if (found !== null) return found;
   }
-  if (node.star !== null && end > from) {
-    const found = findPath(node.star, path, end + 1, needsBody);
+  if (node.literals !== null || node.star !== null) {
+    const slash = path.indexOf("/", from);
+    const end = slash < 0 ? path.length : slash;
+    const literal = node.literals?.get(path.slice(from, end));
+    const found = literal === undefined ? null : findPath(literal, path, end + 1, needsBody);
     if (found !== null) return found;
+    if (node.star !== null && end > from) {
+      const starred = findPath(node.star, path, end + 1, needsBody);
+      if (starred !== null) return starred;
+    }
   }
   return node.below === null ? null : needsBody ? node.below.body : node.below.any;
 }
 
-function literalNode(node: PathNode, path: string, from: number, end: number): PathNode | null {
-  if (node.literals !== null) return node.literals.get(path.slice(from, end)) ?? null;
-  return node.segment !== null && node.segment.length === end - from && path.startsWith(node.segment, from)
-    ? node.only
-    : null;
+/** Where a literal of whole segments that stands at `from` ends; -1 where it does not stand there. */
+function endOfLiteral(literal: string | null, path: string, from: number): number {
+  if (literal === null || !path.startsWith(literal, from)) return -1;
+  const end = from + literal.length;
+  return end === path.length || path.charCodeAt(end) === 47 ? end : -1;
+}
+
+/** Makes one node of those that only lead to one another. No rule is added after this. */
+function join(node: PathNode): void {
+  for (let next = node.only; next !== null; next = node.only) {
+    if (next.only === null || next.segment === null || next.here !== null || next.below !== null || next.star !== null)
+      break;
+    node.segment += `/${next.segment}`;
+    node.only = next.only;
+  }
+  for (const next of [node.only, node.star, ...(node.literals?.values() ?? [])]) if (next !== null) join(next);
 }
 
 function add(paths: Paths, rule: Rule): void {
@@ -131,8 +152,8 @@ function add(paths: Paths, rule: Rule): void {
 
 /** The node behind a literal segment, made if it is not there. */
 function literalAt(node: PathNode, segment: string): PathNode {
-  const known = literalNode(node, segment, 0, segment.length);
-  if (known !== null) return known;
+  const known = node.segment === segment ? node.only : node.literals?.get(segment);
+  if (known) return known;
   const made = pathNode();
   if (node.literals !== null) node.literals.set(segment, made);
   else if (node.segment === null || node.only === null) {
