@@ -4,6 +4,7 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { dirname, join } from "node:path";
+import type { PreparedCell } from "../src/sandbox/process.ts";
 
 /** The oldest Node that runs this: 24.15 strips types without a warning and has every call that is used here. */
 const oldest = [24, 15] as const;
@@ -52,6 +53,16 @@ function isOursAlone(folder: string): boolean {
   return found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
 }
 
+/**
+ * Begins the cell of a run before the rest is loaded: its namespaces take as long to come up as that takes. Root's cell
+ * waits for the policy, which may say whose it is.
+ */
+async function beginCell(): Promise<PreparedCell | null> {
+  if (process.geteuid?.() === 0) return null;
+  const { prepareCell } = await import("../src/sandbox/process.ts");
+  return prepareCell({ workspace: process.cwd() });
+}
+
 if (isOlder(process.versions.node)) await restart();
 keepCompiledCode(process.env);
 // `sallyport … | head`: a reader that has seen enough is no failure. A run's own streams are the supervisor's to watch.
@@ -61,5 +72,7 @@ if (process.argv[2] !== "run") {
     throw error;
   });
 }
+const argv = process.argv.slice(2);
+const early = argv[0] === "run" ? await beginCell() : null;
 const { main } = await import("../src/cli/main.ts");
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main(argv, early);

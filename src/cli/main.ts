@@ -2,11 +2,14 @@
 // `run` does not pay for the others.
 
 import { Command, CommanderError } from "commander";
+import { Failure } from "#core/failure.ts";
+import type { PreparedCell } from "#sandbox/process.ts";
 import { printFailure } from "./output.ts";
 import { version } from "./version.ts";
 
 interface CommandModule {
-  register(program: Command): void;
+  /** `early`: the cell that was begun before anything else was loaded; null where none could be. */
+  register(program: Command, early: PreparedCell | null): void;
 }
 
 const commands: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
@@ -19,8 +22,8 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
   "explain-code": { summary: "say what a code means", load: () => import("./explain-code.ts") },
 };
 
-/** Runs one command line (without node and script) and gives its exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
+/** Runs one command line (without node and script) and gives its exit code. A cell begun early is used or ended. */
+export async function main(argv: readonly string[], early: PreparedCell | null = null): Promise<number> {
   const program = new Command("sallyport")
     .description(
       "The governance runtime for autonomous agents: a closed cell with full power inside, and one guarded way out.",
@@ -29,11 +32,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     .helpOption("-h, --help", "print this help")
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ writeErr: () => {} })
     .showSuggestionAfterError();
   const asked = argv.find((word) => !word.startsWith("-"));
   const wanted = asked === undefined ? undefined : commands[asked];
   try {
-    if (wanted !== undefined) (await wanted.load()).register(program);
+    if (wanted !== undefined) (await wanted.load()).register(program, early);
     else for (const [name, { summary }] of Object.entries(commands)) program.command(name).description(summary);
     if (argv.length === 0) {
       program.outputHelp();
@@ -42,7 +46,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 125;
-    return printFailure(error, argv.includes("--json"));
+    const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
+    if (!(error instanceof CommanderError)) return printFailure(error, own.includes("--json"));
+    return error.exitCode === 0 ? 0 : printFailure(misused(error, asked), own.includes("--json"));
+  } finally {
+    await early?.abandon();
   }
+}
+
+/** A command line that commander did not understand, as every other failure is told. */
+function misused(error: CommanderError, asked: string | undefined): Failure {
+  const [message = "", hint] = error.message.replace(/^error: /, "").split("\n");
+  const help = `sallyport ${asked !== undefined && asked in commands ? `${asked} ` : ""}--help`;
+  return new Failure("usage", message, { remedy: `${hint === undefined ? "" : `${hint} `}See ${help}.` });
 }

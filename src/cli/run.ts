@@ -2,9 +2,10 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration, parseSize } from "#policy/units.ts";
+import type { PreparedCell } from "#sandbox/process.ts";
 import type { RunFlags } from "./start.ts";
 
-export function register(program: Command): void {
+export function register(program: Command, early: PreparedCell | null): void {
   program
     .command("run")
     .summary("run a command in a closed cell with one guarded way out")
@@ -34,7 +35,7 @@ export function register(program: Command): void {
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) => {
       const { startRun } = await import("./start.ts");
-      process.exitCode = await startRun(command, flags);
+      process.exitCode = await startRun(command, flags, early);
     });
 }
 

@@ -32,24 +32,25 @@ export interface RunFlags {
   readonly json?: boolean;
 }
 
-/** Runs the command to its end and gives sallyport's exit code. @throws Failure when nothing of it could be started. */
-export async function startRun(command: readonly string[], flags: RunFlags): Promise<number> {
+/**
+ * Runs the command to its end and gives sallyport's exit code. `early` is an ordinary user's cell, which is always that
+ * user and so could begin before the policy was read. @throws Failure when nothing of it could be started.
+ */
+export async function startRun(
+  command: readonly string[],
+  flags: RunFlags,
+  early: PreparedCell | null,
+): Promise<number> {
   refuseToken();
   const workspace = checkWorkspace(process.cwd(), {
     home: process.env.HOME ?? homedir(),
     sallyportHome: homePath(process.env),
   });
-  // An ordinary user's cell is always that user, so it can begin before the policy is read.
-  const early = process.geteuid?.() === 0 ? null : prepareCell({ workspace });
-  let cell: PreparedCell | null = early;
-  try {
-    const home = openHome(process.env);
-    const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
-    cell ??= prepareCell({ workspace, user: cellUser(source.policy, workspace) });
-    return await recordRun(cell, prepareRun(command, flags, workspace, home, source));
-  } finally {
-    await cell?.abandon();
-  }
+  const home = openHome(process.env);
+  const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
+  const run = prepareRun(command, flags, workspace, home, source);
+  const cell = early ?? prepareCell({ workspace, user: cellUser(source.policy, workspace) });
+  return await recordRun(cell, run);
 }
 
 /** A token names an agent and a policy; running without them would be running as somebody else. */
