@@ -1,9 +1,9 @@
 // Sallyport's home: `SALLYPORT_HOME`, else `~/.sallyport`. Made on first use, mode 0700; refused when it belongs to someone
 // else or others may enter it, because keys and logs are there.
 
-import { lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { Failure } from "#core/failure.ts";
 
 export interface Home {
@@ -56,16 +56,28 @@ export function openHome(env: { readonly [name: string]: string | undefined }): 
 
 function make(path: string, parents: boolean): void {
   try {
-    mkdirSync(path, { mode: 0o700, recursive: parents });
+    // Not `recursive`: below /proc, Node then tries for ever.
+    for (const folder of [...(parents ? missingParents(path) : []), path]) makeOne(folder);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "EEXIST" && lstatSync(path).isDirectory()) return;
-    throw unusable(
-      path,
-      `the home cannot be made: ${(cause as Error).message}`,
-      "Set SALLYPORT_HOME to a folder that this user can make.",
-      cause,
-    );
+    const remedy = "Set SALLYPORT_HOME to a folder that this user can make.";
+    throw unusable(path, `the home cannot be made: ${(cause as Error).message}`, remedy, cause);
   }
+}
+
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // There already, or made by another run at this moment; what it is, is looked at later.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST" || lstatSync(path).isFile()) throw error;
+  }
+}
+
+/** The folders above `path` that are not there, outermost first. */
+function missingParents(path: string): string[] {
+  const missing: string[] = [];
+  for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+  return missing;
 }
 
 function refuseForeign(path: string): void {

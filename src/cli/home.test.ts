@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { homePath, openHome } from "./home.ts";
+
+const temporary = () => mkdtempSync(join(tmpdir(), "sallyport-home-"));
+
+test("the home is SALLYPORT_HOME, else .sallyport in HOME", () => {
+  assert.equal(homePath({ SALLYPORT_HOME: "/x", HOME: "/home/me" }), "/x");
+  assert.equal(homePath({ SALLYPORT_HOME: "", HOME: "/home/me" }), "/home/me/.sallyport");
+  assert.throws(() => homePath({ SALLYPORT_HOME: "x" }), { code: "home_unusable" });
+});
+
+test("a home is made whole, for its owner only, and opens again", () => {
+  const path = join(temporary(), "deep", "home");
+  const home = openHome({ SALLYPORT_HOME: path });
+  assert.deepEqual(readdirSync(path).sort(), [
+    "agents",
+    "keys",
+    "log",
+    "policies",
+    "revoked",
+    "secrets",
+    "sessions",
+    "version",
+  ]);
+  for (const folder of ["", "agents", "keys", "log", "policies", "revoked", "secrets", "sessions"]) {
+    assert.equal(statSync(join(path, folder)).mode & 0o777, 0o700, folder);
+  }
+  assert.equal(readFileSync(join(path, "version"), "utf8"), "sallyport.home.v1\n");
+  assert.equal(home.sessions, join(path, "sessions"));
+  assert.deepEqual(openHome({ SALLYPORT_HOME: path }), home);
+});
+
+/** A folder that is not ours: given away by root, or one of root's. */
+function foreign(): string {
+  if (process.geteuid?.() !== 0) return "/usr";
+  const path = temporary();
+  chownSync(path, 12_345, 12_345);
+  return path;
+}
+
+const refused: readonly { readonly title: string; readonly path: () => string; readonly says: RegExp }[] = [
+  { title: "that others may enter", path: () => opened(0o755), says: /others may enter/ },
+  { title: "that others may write", path: () => opened(0o703), says: /others may enter/ },
+  { title: "of another user", path: foreign, says: /belongs to user/ },
+  { title: "that is a file", path: () => made((path) => writeFileSync(path, "")), says: /cannot be made/ },
+  { title: "that is a link", path: () => made((path) => symlinkSync(temporary(), path)), says: /link/ },
+  { title: "that cannot be made", path: () => "/proc/nowhere/home", says: /cannot be made/ },
+  { title: "of another version", path: () => versioned("sallyport.home.v9"), says: /another version/ },
+  {
+    title: "in which a file stands where a folder belongs",
+    path: () => {
+      const path = temporary();
+      writeFileSync(join(path, "keys"), "");
+      return path;
+    },
+    says: /cannot be made/,
+  },
+];
+
+function opened(mode: number): string {
+  const path = temporary();
+  chmodSync(path, mode);
+  return path;
+}
+
+function made(make: (path: string) => void): string {
+  const path = join(temporary(), "home");
+  make(path);
+  return path;
+}
+
+function versioned(version: string): string {
+  const path = temporary();
+  mkdirSync(join(path, "keys"));
+  writeFileSync(join(path, "version"), `${version}\n`);
+  return path;
+}
+
+for (const { title, path, says } of refused) {
+  test(`a home ${title} is refused, with a remedy`, () => {
+    assert.throws(
+      () => openHome({ SALLYPORT_HOME: path() }),
+      (error: { code?: string; message?: string; remedy?: string | null }) => {
+        assert.equal(error.code, "home_unusable");
+        assert.match(String(error.message), says);
+        assert.notEqual(error.remedy, null);
+        return true;
+      },
+    );
+  });
+}
