@@ -38,6 +38,7 @@ export interface Native {
   readonly pipe2: (ends: number[], flags: number) => number;
   readonly getsockopt: (fd: number, level: number, option: number, value: Buffer, length: number[]) => number;
   readonly ioctl: (fd: number, request: number, value: Buffer | null) => number;
+  readonly ioctlValue: (fd: number, request: number, value: number) => number;
   readonly open: (path: string, flags: number, mode: number) => number;
   readonly syscallPath: (number: number, folder: number, path: string, flags: number) => number;
   readonly mountSetattr: (
@@ -75,6 +76,7 @@ export function native(): Native {
     pipe2: c.func("int pipe2(_Out_ int *ends, int flags)"),
     getsockopt: c.func("int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)"),
     ioctl: c.func("int ioctl(int fd, unsigned long request, _Inout_ uint8_t *value)"),
+    ioctlValue: c.func("int ioctl(int fd, unsigned long request, long value)"),
     open: c.func("int open(const char *path, int flags, int mode)"),
     syscallPath: c.func("int syscall(long number, long folder, const char *path, long flags)"),
     mountSetattr: c.func(

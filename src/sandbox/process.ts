@@ -8,18 +8,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket as DatagramSocket } from "node:dgram";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { type Server, Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Failure } from "#core/failure.ts";
+import { type Cgroup, openCgroup } from "./cgroup.ts";
 import { defaultLimits, type Limits, rlimits } from "./limits.ts";
-import { native, nativeAddon } from "./native.ts";
+import { watchMemory } from "./memory-watch.ts";
+import { nativeAddon } from "./native.ts";
 import { dnsDoorPort, ipBatch, nftRules, tcpDoorPort } from "./network.ts";
 import { findProgram } from "./program.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
 import { openStaging } from "./staging.ts";
 import { readStatus, type Status } from "./status.ts";
+import { openStdio } from "./stdio.ts";
 import { type HostUser, hostUser } from "./user.ts";
 import { type View, viewArguments } from "./view.ts";
 import { guardWorkspace, type Restored } from "./workspace.ts";
@@ -47,6 +50,8 @@ export interface CellSpec {
 }
 
 export interface Exit {
+  /** Ended because it held more memory than allowed, where no control group could refuse it. */
+  readonly outOfMemory: boolean;
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -61,7 +66,10 @@ export interface RunningCell {
   signal(signal: NodeJS.Signals): void;
   /** Ends every process of the cell at once; resolves when none is left. */
   kill(): Promise<void>;
+  /** Does nothing without a terminal. */
   resize(columns: number, rows: number): void;
+  /** The character that should stop the agent and that nobody in the cell answers (see `attachTerminal`); else null. */
+  suspendCharacter(): number | null;
   /** Once, after the end: puts the workspace right, and says what. */
   restore(): readonly Restored[];
 }
@@ -82,12 +90,13 @@ export interface PrepareOptions {
   readonly workspace: string;
   /** SUDO_UID and SUDO_GID of the caller's environment. */
   readonly sudo?: { readonly uid?: string | undefined; readonly gid?: string | undefined };
+  /** A terminal of this size instead of three pipes. */
+  readonly terminal?: { readonly columns: number; readonly rows: number };
   /** Layers to leave out, only for tests that show that the others hold alone. */
   readonly unsafe_without?: { readonly redirect?: boolean; readonly filter?: boolean; readonly seccomp?: boolean };
 }
 
 const toolPath = "/usr/sbin:/usr/bin:/sbin:/bin";
-const O_CLOEXEC = 0o2000000;
 
 // The network comes up beside Node's start; its tools' errors and its success go to the status descriptor.
 const chain = `{ { printf %s "$1" | ip -batch - && printf %s "$2" | nft -f - && echo network-ready; } 2>&1 || echo network-failed; } </dev/null >&4 3>&- 5>&- 6>&- &
@@ -95,7 +104,6 @@ shift 2; exec /proc/self/fd/6 "$@"`;
 
 /** Starts a cell's namespaces and listeners. MUST be called on the main thread. */
 export function prepareCell(options: PrepareOptions): PreparedCell {
-  const { pipe2 } = native();
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
   const user =
@@ -105,20 +113,12 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
   const without = options.unsafe_without ?? {};
   const source = readFileSync(fileURLToPath(new URL("./cell-init.mjs", import.meta.url)), "utf8");
 
-  const opened: number[] = [];
-  const pipe = (): [number, number] => {
-    const ends: number[] = [0, 0];
-    if (pipe2(ends, O_CLOEXEC) !== 0) throw new Failure("sandbox_failed", "no pipe could be made for the agent");
-    opened.push(...ends);
-    return ends as [number, number];
+  const stdio = openStdio(options.terminal);
+  const opened = [openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
+  const close = () => {
+    stdio.handedOver();
+    for (const fd of opened) closeSync(fd);
   };
-  const [stdinRead, stdinWrite] = pipe();
-  const [stdoutRead, stdoutWrite] = pipe();
-  const [stderrRead, stderrWrite] = pipe();
-  const addon = openSync(nativeAddon(), "r");
-  const node = openSync(process.execPath, "r");
-  opened.push(addon, node);
-
   let child: ChildProcess;
   try {
     child = spawn(
@@ -143,7 +143,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         ipv6 ? "6" : "4",
       ],
       {
-        stdio: [stdinRead, stdoutWrite, stderrWrite, "ipc", "pipe", addon, node],
+        stdio: [...stdio.ends, "ipc", "pipe", ...opened],
         env: { PATH: toolPath },
         cwd: "/",
         detached: true,
@@ -151,23 +151,23 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
       },
     );
   } catch (cause) {
-    for (const fd of opened) closeSync(fd);
+    close();
+    stdio.close();
     throw new Failure("sandbox_unavailable", "the cell's first process could not be started", { cause });
   }
-  for (const fd of [stdinRead, stdoutWrite, stderrWrite, addon, node]) closeSync(fd);
-  const stdin = new Socket({ fd: stdinWrite, readable: false, writable: true });
-  const stdout = new Socket({ fd: stdoutRead, readable: true, writable: false });
-  const stderr = new Socket({ fd: stderrRead, readable: true, writable: false });
-  // The agent may close its input whenever it likes.
-  stdin.on("error", () => stdin.destroy());
-
+  close();
   const status: Status = readStatus(child.stdio[4] as Socket);
+  let outOfMemory = false;
+  let cgroup: Cgroup | null = null;
+  let endWatch = () => {};
   const ended = new Promise<Exit>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", () => resolve({ code: 125, signal: null }));
+    child.once("exit", (code, signal) => resolve({ code, signal, outOfMemory }));
+    child.once("error", () => resolve({ code: 125, signal: null, outOfMemory }));
   });
   const gone = ended.then(async (exit) => {
+    endWatch();
     await status.vanished();
+    await cgroup?.close();
     return exit;
   });
 
@@ -210,6 +210,12 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
   });
   doors.catch(() => child.kill("SIGKILL"));
 
+  const abandon = async () => {
+    await kill();
+    stdio.close();
+    for (const server of [received.tcp, received.dns]) server?.close();
+    for (const socket of [received.udp4, received.udp6]) socket?.close();
+  };
   const kill = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await gone;
@@ -227,6 +233,11 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
     const staging = openStaging({ pid: child.pid ?? 0, asRoot: uid === 0 });
     try {
+      // A session of its own with the terminal as controlling terminal: job control, and Ctrl-C for the agent alone.
+      const setsid = options.terminal === undefined ? null : findProgram("setsid", toolPath);
+      if (setsid === null && options.terminal !== undefined)
+        throw new Failure("sandbox_unavailable", "setsid is not installed", { remedy: "install util-linux" });
+      const launcher = setsid === null ? [] : [setsid, "-c"];
       const path = spec.env.PATH ?? toolPath;
       const view = viewArguments({
         view: spec.view,
@@ -269,7 +280,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         "--cap-drop",
         "ALL",
         "--die-with-parent",
-        "--new-session",
+        ...(options.terminal === undefined ? ["--new-session"] : []),
         "--json-status-fd",
         "4",
         ...view.args,
@@ -277,12 +288,22 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         spec.cwd,
         ...(without.seccomp ? [] : ["--seccomp", view.data.length]),
       ];
+      cgroup = openCgroup(child.pid ?? 0, limits);
+      if (cgroup === null)
+        endWatch = watchMemory(
+          () => status.firstProcess,
+          limits.memory,
+          () => {
+            outOfMemory = true;
+            child.kill("SIGKILL");
+          },
+        );
       child.send({
         bwrap,
         mounts: staging.mounts,
         args,
         data: [...view.data, filter.toString("base64")],
-        command: spec.command,
+        command: [...launcher, ...spec.command],
         env: spec.env,
         limits: rlimits(limits, hardOpenFiles()),
         // bubblewrap makes two user namespaces (one to mount devpts, one for the agent); none is left for the agent.
@@ -301,17 +322,18 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
       staging.close();
     }
     return {
-      stdin,
-      stdout,
-      stderr,
+      stdin: stdio.stdin,
+      stdout: stdio.stdout,
+      stderr: stdio.stderr,
       exited: gone,
-      signal: (signal) => status.signalAgent(signal),
+      signal: (signal) => status.signalAgent(signal, stdio.leader()),
       kill,
-      resize: () => {},
+      resize: stdio.resize,
+      suspendCharacter: stdio.suspendCharacter,
       restore: () => restoreWorkspace(guarded, spec.view.scratch),
     };
   };
-  return { user, doors, run, abandon: kill };
+  return { user, doors, run, abandon };
 }
 
 function noProgram(name: string): Failure {

@@ -12,7 +12,8 @@ export interface Status {
   onNetwork(then: (failed: string | null) => void): void;
   /** What was said, at most 4 KiB. */
   words(): string;
-  signalAgent(signal: NodeJS.Signals): void;
+  /** `leader`: the host's id of the agent's process group where that is not the first process's. */
+  signalAgent(signal: NodeJS.Signals, leader: number | null): void;
   /** Resolves when the cell's first process, and with it every process of the cell, is gone. */
   vanished(): Promise<void>;
 }
@@ -27,10 +28,10 @@ export function readStatus(socket: Socket): Status {
   let tell: (failed: string | null) => void = () => {};
   const waiting: NodeJS.Signals[] = [];
 
-  const signalGroup = (signal: NodeJS.Signals) => {
-    if (firstProcess === null) return;
+  // The first process is in the agent's group but takes no signal from outside that it has no handler for.
+  const signalGroup = (signal: NodeJS.Signals, group: number) => {
     try {
-      process.kill(-firstProcess, signal);
+      process.kill(-group, signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
@@ -43,9 +44,10 @@ export function readStatus(socket: Socket): Status {
     } else if (text === "network-failed") tell(said.trim());
     else if (text.startsWith("{")) {
       const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
-      if (pid !== undefined) {
+      // Only bubblewrap's first word counts: it is said before the agent runs.
+      if (pid !== undefined && firstProcess === null && Number(pid) > 1) {
         firstProcess = Number(pid);
-        for (const signal of waiting.splice(0)) signalGroup(signal);
+        for (const signal of waiting.splice(0)) signalGroup(signal, firstProcess);
       }
     } else if (said.length < longest) said += `${text}\n`;
   };
@@ -72,9 +74,9 @@ export function readStatus(socket: Socket): Status {
       tell = then;
     },
     words: () => said.trim(),
-    signalAgent: (signal) => {
+    signalAgent: (signal, leader) => {
       if (firstProcess === null) waiting.push(signal);
-      else signalGroup(signal);
+      else signalGroup(signal, leader ?? firstProcess);
     },
     vanished: () =>
       new Promise((resolve) => {

@@ -1,0 +1,115 @@
+// A control group for one cell, where one can be had: version 2 where the group above is ours, version 1 as root. It holds
+// memory (tmpfs included) and processes of the whole tree together.
+// Rules: a group's name tells whose it is; groups whose sallyport is gone are removed by the next one, because kill -9
+// leaves nobody who could.
+
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { Limits } from "./limits.ts";
+
+export interface Cgroup {
+  readonly version: 1 | 2;
+  /** Removes the group; the cell must have ended. */
+  close(): Promise<void>;
+}
+
+interface Place {
+  readonly version: 1 | 2;
+  /** The folder under which groups are made. */
+  readonly parent: string;
+}
+
+/** Where a group with a memory limit could be made; null: nowhere. */
+export function cgroupPlace(): Place | null {
+  const lines = read("/proc/self/cgroup")
+    .split("\n")
+    .map((line) => line.split(":"));
+  const unified = lines.find((fields) => fields[0] === "0")?.[2];
+  if (unified !== undefined && existsSync("/sys/fs/cgroup/cgroup.controllers")) {
+    // Groups with members have no children with controllers: ours is made beside, not below, our own.
+    const parent = join("/sys/fs/cgroup", unified === "/" ? "/" : dirname(unified));
+    if (
+      /\bmemory\b/.test(read(join(parent, "cgroup.subtree_control"))) &&
+      isWritable(parent) &&
+      isWritable(join(parent, "cgroup.procs"))
+    )
+      return { version: 2, parent };
+  }
+  const memory = lines.find((fields) => fields[1]?.split(",").includes("memory"))?.[2];
+  for (const path of memory === undefined ? [] : [memory, "/"]) {
+    const parent = join("/sys/fs/cgroup/memory", path);
+    if (existsSync(join(parent, "memory.limit_in_bytes")) && isWritable(parent)) return { version: 1, parent };
+  }
+  return null;
+}
+
+/** Puts the process, and so all that comes of it, under the limits; null where that cannot be had. */
+export function openCgroup(pid: number, limits: Limits): Cgroup | null {
+  const place = cgroupPlace();
+  if (place === null) return null;
+  sweep(place.parent);
+  const folder = join(place.parent, `sallyport-${process.pid}-${pid}`);
+  const set = (file: string, value: number | string) => {
+    if (existsSync(join(folder, file))) writeFileSync(join(folder, file), String(value));
+  };
+  try {
+    mkdirSync(folder);
+    if (place.version === 2) {
+      set("memory.max", limits.memory);
+      set("memory.swap.max", 0);
+      set("pids.max", limits.processes + 8);
+    } else {
+      set("memory.limit_in_bytes", limits.memory);
+      set("memory.memsw.limit_in_bytes", limits.memory);
+    }
+    writeFileSync(join(folder, "cgroup.procs"), String(pid));
+  } catch {
+    remove(folder);
+    return null;
+  }
+  return {
+    version: place.version,
+    close: async () => {
+      // The kernel lets go of a group a moment after its last process.
+      for (let left = 200; left > 0 && !remove(folder); left--) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+  };
+}
+
+function sweep(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const owner = /^sallyport-(\d+)-\d+$/.exec(name)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) remove(join(parent, name));
+  }
+}
+
+function remove(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function read(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
