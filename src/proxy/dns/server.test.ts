@@ -73,9 +73,7 @@ async function open(dnsDeny: "answer" | "nxdomain" = "answer", idleMs?: number) 
   await once(udp, "listening");
   const { port } = udp.address();
   serveDatagrams(udp, resolver);
-  const tcp = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
-    serveStream(socket, resolver, idleMs),
-  );
+  const tcp = createServer({ pauseOnConnect: true }, (socket) => serveStream(socket, resolver, idleMs));
   tcp.listen(port, "127.0.0.1");
   await once(tcp, "listening");
   const client = new Client({ timeout: 2000, tries: 1 });

@@ -142,6 +142,8 @@ export function serveStream(socket: Socket, resolver: Resolver, idleMs = 10_000)
   let waiting = 0;
   let ended = false;
   let broken = false;
+  // A client may close its side after its last question, and still wants the answers.
+  socket.allowHalfOpen = true;
   // Runs from message to message: bytes that trickle in do not prolong it.
   const idle = setTimeout(() => socket.destroy(), idleMs).unref();
 

@@ -31,7 +31,7 @@ function publicInfo(key: KeyObject): Buffer {
 }
 
 /** SHA-1 of the key's bits (RFC 5280 §4.2.1.2, method 1): an identifier, not a protection. */
-export function keyIdentifier(key: KeyObject): Buffer {
+function keyIdentifier(key: KeyObject): Buffer {
   return createHash("sha1").update(publicInfo(key).subarray(-65)).digest();
 }
 
