@@ -49,7 +49,8 @@ export function printFailure(error: unknown, json: boolean): number {
   return exitCodeOf(record.code);
 }
 
-function failureRecord(error: unknown): FailureRecord {
+/** Any error as a failure; one that nobody foresaw is `internal_error`. */
+export function failureRecord(error: unknown): FailureRecord {
   if (error instanceof Failure) return error.record();
   const message = error instanceof Error ? error.message : String(error);
   return {

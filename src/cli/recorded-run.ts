@@ -4,6 +4,7 @@
 import { release } from "node:os";
 import { join } from "node:path";
 import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
+import type { FailureRecord } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import { exitCodeOf } from "#core/termination.ts";
 import type { PreparedCell } from "#sandbox/process.ts";
@@ -13,7 +14,7 @@ import { openRecorder } from "#session/recorder.ts";
 import type { Ending } from "#supervisor/ending.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
 import type { Home } from "./home.ts";
-import { printFailure } from "./output.ts";
+import { failureRecord, printFailure } from "./output.ts";
 import { keepPolicy } from "./policy-copy.ts";
 import type { PolicySource } from "./policy-source.ts";
 import type { Report } from "./report.ts";
@@ -65,16 +66,18 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   const recorder = openRecorder({ folder, start: sessionStart(run), log, now: Date.now, onDrain, onBroken });
   if (source.notice !== null) report.note(source.notice);
   let end: TaskEnd;
+  let failure: FailureRecord | null = null;
   try {
     announce(run, log);
     end = await runCell(cell, run, log, recorder, (captures) => {
       drain = captures;
     });
   } catch (error) {
+    failure = failureRecord(error);
     end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination };
   }
   const { exitCode, signal, termination } = end;
-  const record = await recorder.end({ exit_code: exitCode, signal, termination });
+  const record = await recorder.end({ exit_code: exitCode, signal, termination, failure });
   report.end({
     milliseconds: performance.now() - begun,
     session: folder.id,

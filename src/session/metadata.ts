@@ -5,30 +5,9 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JsonValue } from "#core/event.ts";
-import { Failure } from "#core/failure.ts";
+import { Failure, type FailureRecord } from "#core/failure.ts";
+import type { Termination } from "#core/termination.ts";
 import { type SessionFolder, sessionFile } from "./folder.ts";
-
-export type TerminationKind =
-  | "max_runtime"
-  | "max_output_lines"
-  | "max_output_bytes"
-  | "max_requests"
-  | "policy_violation"
-  | "revoked"
-  | "expired"
-  | "killed"
-  | "budget"
-  | "boundary_lost";
-
-/** Why a run was ended before its command ended by itself. */
-export interface Termination {
-  readonly kind: TerminationKind;
-  /** What was allowed, in the unit of the kind: seconds, lines, bytes, requests; null where there is none. */
-  readonly threshold: number | null;
-  readonly observed: number | null;
-  /** The event that caused it. */
-  readonly seq?: number;
-}
 
 /** What is known when the run starts. */
 export interface SessionStart {
@@ -80,6 +59,8 @@ export interface SessionEnd {
   /** `SIGKILL`, …; null when the command exited. */
   readonly signal: string | null;
   readonly termination: Termination | null;
+  /** Why the run could not be started; null when it ran. */
+  readonly failure: FailureRecord | null;
   readonly counts: SessionCounts;
   readonly files: { readonly [name: string]: FileDigest };
   /** `seq` and SHA-256 of the log's last line; `broken` says why it could not be written to its end, null when it was. */

@@ -9,7 +9,8 @@ import { hash } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import type { Event } from "#core/event.ts";
-import { Failure } from "#core/failure.ts";
+import { Failure, type FailureRecord } from "#core/failure.ts";
+import type { Termination } from "#core/termination.ts";
 import { canonicalJson, wellFormed } from "#lib/canonical-json.ts";
 import { eventsFile, type OutputStream, outputFiles, type SessionFolder, sessionFile } from "./folder.ts";
 import {
@@ -18,7 +19,6 @@ import {
   type SessionCounts,
   type SessionStart,
   sessionVersion,
-  type Termination,
   writeSession,
 } from "./metadata.ts";
 import { openOutputLog } from "./output-log.ts";
@@ -51,6 +51,8 @@ export interface RunEnd {
   readonly exit_code: number | null;
   readonly signal: string | null;
   readonly termination: Termination | null;
+  /** The stage that failed, where the run could not be started; null when it ran. */
+  readonly failure?: FailureRecord | null;
 }
 
 export interface Recorder {
@@ -101,7 +103,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
       const printed = { stdout: output.digest("stdout"), stderr: output.digest("stderr") };
       const duration = Math.round(performance.now() - begun);
       const termination = how.termination === null ? null : { ...how.termination };
-      const { exit_code, signal } = how;
+      const { exit_code, signal, failure = null } = how;
       // session.json is not in the chain: this is how the chain vouches for what it says.
       const start_sha256 = hash("sha256", canonicalJson({ ...start }), "hex");
       const { stdout, stderr } = printed;
@@ -111,6 +113,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
           exit_code,
           signal,
           termination,
+          failure: failure === null ? null : { ...failure },
           duration_ms: duration,
           start_sha256,
           stdout: { ...stdout },
@@ -127,6 +130,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
         exit_code,
         signal,
         termination: how.termination,
+        failure,
         counts: {
           ...log.counts,
           events: log.seq,

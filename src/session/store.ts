@@ -3,8 +3,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import type { Termination } from "#core/termination.ts";
 import { isSessionId, type SessionFolder } from "./folder.ts";
-import { isHeld, readSession, type SessionRecord, type Termination } from "./metadata.ts";
+import { isHeld, readSession, type SessionRecord } from "./metadata.ts";
 
 /**
  * `boundary_lost`: session.json says running, but the process that ran it is gone.

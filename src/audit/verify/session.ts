@@ -155,7 +155,7 @@ function checkSession(
 
 /** What session.json says must be what `session.ended` said, which the chain holds fast. */
 function checkEnd(record: unknown, detail: unknown, wrong: (message: string) => void): void {
-  for (const name of ["exit_code", "signal", "termination", "duration_ms"]) {
+  for (const name of ["exit_code", "signal", "termination", "failure", "duration_ms"]) {
     if (canonicalOf(member(record, name)) !== canonicalOf(member(detail, name)))
       wrong(`${name} is not what session.ended says`);
   }
@@ -172,6 +172,7 @@ const endMembers = new Set([
   "exit_code",
   "signal",
   "termination",
+  "failure",
   "counts",
   "files",
   "log",
