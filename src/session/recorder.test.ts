@@ -141,7 +141,7 @@ test("what an agent prints arrives at the person and in the log, byte for byte, 
   assert.equal(Buffer.concat(seen).toString(), expected);
 });
 
-test("a sink that breaks is passed by, and the record goes on", async () => {
+test("a reader that has gone ends the output as it would without us, and what was read is kept", async () => {
   const { folder, recorder } = openSample(temporaryFolder());
   const source = new PassThrough();
   const sink = new Writable({ write: (_chunk, _encoding, done) => done(new Error("EPIPE")) });
@@ -157,7 +157,9 @@ test("a sink that breaks is passed by, and the record goes on", async () => {
   source.end();
   await one.ended;
   await recorder.end({ exit_code: 0, signal: null, termination: null });
-  assert.equal(statSync(join(folder.path, "stderr.log")).size, 100_000);
+  assert.equal(source.destroyed, true);
+  assert.equal(statSync(join(folder.path, "stderr.log")).size, 1000);
+  assert.equal(verifySession(folder.path).status, "intact");
 });
 
 test("a sink that never takes anything holds the agent back until the run is over, and then nothing is lost", async () => {

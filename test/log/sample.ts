@@ -1,6 +1,6 @@
 // A small real session, written by the real log and recorder, for tests that read it, break it or replay it.
 
-import { mkdtempSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
@@ -39,8 +39,22 @@ export function request(path: string, host = "example.com"): Action {
   return { kind: "http", scheme: "https", host, port: 443, method: "GET", path, body: false, upgrade: null };
 }
 
+const folders: string[] = [];
+
+/** A folder that is gone when this process ends, sealed sessions and all. */
 export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), "sallyport-log-"));
+  const path = mkdtempSync(join(tmpdir(), "sallyport-log-"));
+  if (folders.length === 0) process.once("exit", () => folders.forEach(remove));
+  folders.push(path);
+  return path;
+}
+
+function remove(path: string): void {
+  if (!existsSync(path)) return;
+  chmodSync(path, 0o700);
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) remove(join(path, entry.name));
+  rmSync(path, { recursive: true });
 }
 
 export interface OpenSample {
