@@ -3,19 +3,16 @@ import {
   chmodSync,
   chownSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { temporaryFolder } from "#test/log/sample.ts";
 import { homePath, openHome } from "./home.ts";
-
-const temporary = () => mkdtempSync(join(tmpdir(), "sallyport-home-"));
 
 test("the home is SALLYPORT_HOME, else .sallyport in HOME", () => {
   assert.equal(homePath({ SALLYPORT_HOME: "/x", HOME: "/home/me" }), "/x");
@@ -24,7 +21,7 @@ test("the home is SALLYPORT_HOME, else .sallyport in HOME", () => {
 });
 
 test("a home is made whole, for its owner only, and opens again", () => {
-  const path = join(temporary(), "deep", "home");
+  const path = join(temporaryFolder(), "deep", "home");
   const home = openHome({ SALLYPORT_HOME: path });
   assert.deepEqual(readdirSync(path).sort(), [
     "agents",
@@ -47,7 +44,7 @@ test("a home is made whole, for its owner only, and opens again", () => {
 /** A folder that is not ours: given away by root, or one of root's. */
 function foreign(): string {
   if (process.geteuid?.() !== 0) return "/usr";
-  const path = temporary();
+  const path = temporaryFolder();
   chownSync(path, 12_345, 12_345);
   return path;
 }
@@ -57,13 +54,13 @@ const refused: readonly { readonly title: string; readonly path: () => string; r
   { title: "that others may write", path: () => opened(0o703), says: /others may enter/ },
   { title: "of another user", path: foreign, says: /belongs to user/ },
   { title: "that is a file", path: () => made((path) => writeFileSync(path, "")), says: /cannot be made/ },
-  { title: "that is a link", path: () => made((path) => symlinkSync(temporary(), path)), says: /link/ },
+  { title: "that is a link", path: () => made((path) => symlinkSync(temporaryFolder(), path)), says: /link/ },
   { title: "that cannot be made", path: () => "/proc/nowhere/home", says: /cannot be made/ },
   { title: "of another version", path: () => versioned("sallyport.home.v9"), says: /another version/ },
   {
     title: "in which a file stands where a folder belongs",
     path: () => {
-      const path = temporary();
+      const path = temporaryFolder();
       writeFileSync(join(path, "keys"), "");
       return path;
     },
@@ -72,19 +69,19 @@ const refused: readonly { readonly title: string; readonly path: () => string; r
 ];
 
 function opened(mode: number): string {
-  const path = temporary();
+  const path = temporaryFolder();
   chmodSync(path, mode);
   return path;
 }
 
 function made(make: (path: string) => void): string {
-  const path = join(temporary(), "home");
+  const path = join(temporaryFolder(), "home");
   make(path);
   return path;
 }
 
 function versioned(version: string): string {
-  const path = temporary();
+  const path = temporaryFolder();
   mkdirSync(join(path, "keys"));
   writeFileSync(join(path, "version"), `${version}\n`);
   return path;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { closeSync, mkdtempSync, openSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { array, constantFrom, assert as holds, integer, property, string } from "fast-check";
+import { temporaryFolder } from "#test/log/sample.ts";
 import { readLines } from "./line-reader.ts";
 
-const file = join(mkdtempSync(join(tmpdir(), "sallyport-lines-")), "lines");
+const file = join(temporaryFolder(), "lines");
 
 function lines(
   text: string,
