@@ -55,12 +55,13 @@ function isOursAlone(folder: string): boolean {
 
 /**
  * Begins the cell of a run before the rest is loaded: its namespaces take as long to come up as that takes. Root's cell
- * waits for the policy, which may say whose it is.
+ * waits for the policy, which may say whose it is; one whose terminal a flag decides, for the flags.
  */
-async function beginCell(): Promise<PreparedCell | null> {
-  if (process.geteuid?.() === 0) return null;
+async function beginCell(words: readonly string[]): Promise<PreparedCell | null> {
+  if (process.geteuid?.() === 0 || words.some((word) => /^-[A-Za-z]*[tT]|^--(no-)?tty$/.test(word))) return null;
   const { prepareCell } = await import("../src/sandbox/process.ts");
-  return prepareCell({ workspace: process.cwd() });
+  const { terminalSize, wantsTerminal } = await import("../src/cli/run-terminal.ts");
+  return prepareCell({ workspace: process.cwd(), ...(wantsTerminal(undefined) ? { terminal: terminalSize() } : {}) });
 }
 
 if (isOlder(process.versions.node)) await restart();
@@ -73,6 +74,6 @@ if (process.argv[2] !== "run") {
   });
 }
 const argv = process.argv.slice(2);
-const early = argv[0] === "run" ? await beginCell() : null;
+const early = argv[0] === "run" ? await beginCell(argv) : null;
 const { main } = await import("../src/cli/main.ts");
 process.exitCode = await main(argv, early);

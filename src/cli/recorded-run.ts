@@ -43,6 +43,8 @@ export interface Run {
   readonly folder: SessionFolder;
   readonly report: Report;
   readonly ending: Ending;
+  /** True where the cell has a terminal of its own instead of pipes. */
+  readonly terminal: boolean;
 }
 
 /** Runs to the end and gives sallyport's exit code. @throws Failure when there can be no record. */
@@ -74,9 +76,10 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
     });
   } catch (error) {
     failure = failureRecord(error);
-    end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination };
+    end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination, outOfMemory: false };
   }
-  const { exitCode, signal, termination } = end;
+  const { exitCode, signal, termination, outOfMemory } = end;
+  if (outOfMemory) report.note(`ended: more memory than ${source.policy.execution.maxMemoryBytes} bytes was held`);
   const record = await recorder.end({ exit_code: exitCode, signal, termination, failure });
   report.end({
     milliseconds: performance.now() - begun,

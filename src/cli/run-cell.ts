@@ -17,6 +17,7 @@ import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
 import type { Run } from "./recorded-run.ts";
+import { terminalSize } from "./run-terminal.ts";
 
 /** @throws Failure when the cell could not be made or the program not started. */
 export async function runCell(
@@ -57,6 +58,7 @@ export async function runCell(
       stdin: process.stdin,
       stdout: process.stdout,
       stderr: process.stderr,
+      terminal: run.terminal && process.stdin.isTTY ? { input: process.stdin, size: terminalSize } : null,
       maxRuntime: caps.runtime,
       onReady: () => log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } }),
       onRunning: signals.attach,
@@ -119,7 +121,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       home: homePath,
       user: cell.user.name,
       trust: true,
-      terminal: false,
+      terminal: run.terminal,
     }),
     view: {
       workspace,

@@ -14,6 +14,7 @@ import { type Home, homePath, openHome } from "./home.ts";
 import { findPolicy, type PolicySource } from "./policy-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
 import { createReport } from "./report.ts";
+import { terminalSize, wantsTerminal } from "./run-terminal.ts";
 
 export interface RunFlags {
   readonly policy?: string;
@@ -48,9 +49,15 @@ export async function startRun(
   });
   const home = openHome(process.env);
   const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
-  const run = prepareRun(command, flags, workspace, home, source);
-  const cell = early ?? prepareCell({ workspace, user: cellUser(source.policy, workspace) });
-  return await recordRun(cell, run);
+  const user = cellUser(source.policy, workspace);
+  const terminal = wantsTerminal(flags.tty);
+  const begun = flags.tty === undefined ? early : null;
+  const cell = begun ?? prepareCell({ workspace, user, ...(terminal ? { terminal: terminalSize() } : {}) });
+  try {
+    return await recordRun(cell, prepareRun(command, flags, workspace, home, source, terminal));
+  } finally {
+    await cell.abandon();
+  }
 }
 
 /** A token names an agent and a policy; running without them would be running as somebody else. */
@@ -62,7 +69,7 @@ function refuseToken(): void {
   });
 }
 
-/** Root's cell is never root. */
+/** Who the cell is on the host. @throws Failure where the policy names somebody whom the cell cannot be. */
 function cellUser(policy: CompiledPolicy, workspace: string): HostUser {
   return hostUser({
     uid: process.geteuid?.() ?? 0,
@@ -80,6 +87,7 @@ function prepareRun(
   workspace: string,
   home: Home,
   source: PolicySource,
+  terminal: boolean,
 ): Run {
   const folder = createSessionFolder(home.sessions, Date.now);
   const subject: Subject = {
@@ -90,10 +98,8 @@ function prepareRun(
     policy_digest: source.policy.digest,
     session: folder.id,
   };
-  const report = createReport((text) => process.stderr.write(text), {
-    quiet: flags.quiet === true,
-    hold: wantsTty(flags),
-  });
+  const how = { quiet: flags.quiet === true, hold: terminal };
+  const report = createReport((text) => process.stderr.write(text), how);
   const ending = createEnding(flags.grace * 1000, () => {});
   return {
     command,
@@ -106,6 +112,7 @@ function prepareRun(
     folder,
     report,
     ending,
+    terminal,
   };
 }
 
@@ -118,8 +125,4 @@ function capsOf({ execution }: CompiledPolicy, flags: RunFlags): Caps {
     bytes: least(execution.maxOutputBytes, flags.maxOutputBytes),
     requests: least(execution.maxRequests, flags.maxRequests),
   };
-}
-
-function wantsTty(flags: RunFlags): boolean {
-  return flags.tty ?? (process.stdin.isTTY === true && process.stdout.isTTY === true);
 }

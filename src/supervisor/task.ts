@@ -3,10 +3,12 @@
 // It is handed everything it works with, and decides nothing but when to end.
 
 import type { Readable, Writable } from "node:stream";
+import type { ReadStream } from "node:tty";
 import type { Termination } from "#core/termination.ts";
 import type { Boundary } from "#proxy/boundary.ts";
 import { originalDestination } from "#sandbox/original-destination.ts";
 import type { CellSpec, Doors, PreparedCell, RunningCell } from "#sandbox/process.ts";
+import { attachTerminal, type TerminalSize } from "#sandbox/terminal.ts";
 import type { Restored } from "#sandbox/workspace.ts";
 import { type Capture, capture } from "#session/capture.ts";
 import type { OutputMeter } from "#session/output-meter.ts";
@@ -26,6 +28,8 @@ export interface TaskOptions {
   readonly stdin: Readable | null;
   readonly stdout: Writable;
   readonly stderr: Writable;
+  /** The person's terminal, where the cell has one of its own; `stdin` is then not read otherwise. */
+  readonly terminal: { readonly input: ReadStream; readonly size: () => TerminalSize } | null;
   /** seconds; null is no cap */
   readonly maxRuntime: number | null;
   /** Called when the agent is about to start: the cell is closed and its doors lead to the boundary. */
@@ -40,12 +44,15 @@ export interface TaskEnd {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly termination: Termination | null;
+  /** The cell was ended because it held more memory than it may. */
+  readonly outOfMemory: boolean;
 }
 
 /** @throws Failure when the cell could not be made or the program not started; nothing of the cell is left then. */
 export async function runTask(options: TaskOptions): Promise<TaskEnd> {
   const { cell, ending } = options;
   let stopClock = () => {};
+  let detach = () => {};
   try {
     const doors = await cell.doors;
     connectDoors(doors, options.boundary);
@@ -58,16 +65,19 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     options.onCaptures(() => {
       for (const one of captures) one.drain();
     });
-    passInput(options.stdin, running.stdin);
+    if (options.terminal === null) passInput(options.stdin, running.stdin);
+    else detach = attachTerminal(running, options.terminal.input, options.terminal.size);
     const exit = await running.exited;
     // A person's input that is still open would otherwise keep this process waiting for its end.
     running.stdin.destroy();
     for (const one of captures) one.release();
     await Promise.all(captures.map((one) => one.ended));
     options.onRestored(running.restore());
-    return { exitCode: exit.code, signal: exit.signal, termination: ending.termination };
+    const { code, signal, outOfMemory } = exit;
+    return { exitCode: code, signal, termination: ending.termination, outOfMemory };
   } finally {
     stopClock();
+    detach();
     ending.close();
     await cell.abandon();
     await options.boundary.close();
