@@ -145,6 +145,9 @@ test("it works as a project's own dependency, where npm puts its packages beside
   const linked = join(project, "node_modules", ".bin", "sallyport");
   assert.ok(!existsSync(join(project, "node_modules", "sallyport", "node_modules")), "hoisted");
   assert.equal(sallyport(["--version"], { command: linked }).stdout, `${version}\n`);
-  const { stdout } = await run("npx", ["--no", "--", "sallyport", "--version"], { env: npmEnvironment(), cwd: project });
+  const { stdout } = await run("npx", ["--no", "--", "sallyport", "--version"], {
+    env: npmEnvironment(),
+    cwd: project,
+  });
   assert.equal(stdout, `${version}\n`);
 });
