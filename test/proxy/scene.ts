@@ -24,13 +24,16 @@ export class Talk {
   ended = false;
   closed = false;
   error: Error | null = null;
-  #bytes = Buffer.alloc(0);
+  /** What has come and not been taken, joined only when somebody looks. */
+  #pieces: Buffer[] = [];
+  #length = 0;
   #wake: () => void = () => undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (more: Buffer) => {
-      this.#bytes = Buffer.concat([this.#bytes, more]);
+      this.#pieces.push(more);
+      this.#length += more.length;
       this.#wake();
     });
     socket.on("end", () => {
@@ -55,7 +58,7 @@ export class Talk {
   /** Everything up to `text`; throws with what there was when the connection ends first. */
   async until(text: string): Promise<string> {
     for (;;) {
-      const at = this.#bytes.indexOf(text, 0, "latin1");
+      const at = this.#join().indexOf(text, 0, "latin1");
       if (at >= 0) return this.#take(at + text.length);
       if (this.ended || this.closed) throw new Error(`ended before ${JSON.stringify(text)}: ${this.#take()}`);
       await this.#more();
@@ -63,8 +66,8 @@ export class Talk {
   }
 
   async bytes(count: number): Promise<string> {
-    while (this.#bytes.length < count) {
-      if (this.ended || this.closed) throw new Error(`ended before ${count} bytes: ${this.#bytes.length}`);
+    while (this.#length < count) {
+      if (this.ended || this.closed) throw new Error(`ended before ${count} bytes: ${this.#length}`);
       await this.#more();
     }
     return this.#take(count);
@@ -76,8 +79,10 @@ export class Talk {
     return this.#take();
   }
 
+  /** The other side has ended or broken off. */
   async gone(): Promise<void> {
-    while (!this.closed) await this.#more();
+    while (!this.ended && !this.closed) await this.#more();
+    this.socket.destroy();
   }
 
   /** A whole response with a Content-Length. */
@@ -93,10 +98,18 @@ export class Talk {
     });
   }
 
-  #take(count = this.#bytes.length): string {
-    const text = this.#bytes.toString("latin1", 0, count);
-    this.#bytes = this.#bytes.subarray(count);
-    return text;
+  #join(): Buffer {
+    const [only] = this.#pieces;
+    const joined = this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
+    this.#pieces = [joined];
+    return joined;
+  }
+
+  #take(count = this.#length): string {
+    const bytes = this.#join();
+    this.#pieces = [bytes.subarray(count)];
+    this.#length -= count;
+    return bytes.toString("latin1", 0, count);
   }
 }
 
@@ -139,10 +152,15 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   let seen = 0;
   const plain = createServer({ allowHalfOpen: true }, came);
   const secure = createTlsServer(
-    { SNICallback: (_, done) => done(null, worldAuthority.contextFor(options.certified ?? "example.com")) },
+    {
+      allowHalfOpen: true,
+      SNICallback: (_, done) => done(null, worldAuthority.contextFor(options.certified ?? "example.com")),
+    },
     came,
   );
   secure.on("tlsClientError", () => undefined);
+  const raw = new Set<Socket>();
+  for (const server of [plain, secure]) server.on("connection", (socket: Socket) => void raw.add(socket));
   await Promise.all([listen(plain), listen(secure)]);
 
   const gate = createTestGate(options.answer, options.reachable);
@@ -208,7 +226,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     },
     async [Symbol.asyncDispose]() {
       await boundary.close();
-      for (const talk of arrived) talk.socket.destroy();
+      for (const socket of raw) socket.destroy();
       await Promise.all([door, plain, secure].map(shut));
       rmSync(folder, { recursive: true });
     },

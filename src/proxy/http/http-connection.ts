@@ -130,10 +130,6 @@ export class HttpConnection implements Effect, Exchange, Timed {
       return;
     }
     this.#allow = decision;
-    if (this.#action?.body && isBodiless(this.#action.method) && !decision.obligations.bodyOnGet) {
-      this.#refuse(this.#action, "malformed_request", "a body on GET or HEAD");
-      return;
-    }
     const idle = this.#engine.pool.take(this.#origin, decision);
     if (idle === null) this.#dial(decision);
     else this.#transmit(idle);
@@ -181,7 +177,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const upstream = this.#upstream;
     this.#upstream = null;
     if (this.#state === CLOSED) return;
-    if (this.#state === TUNNEL) {
+    if (this.#state !== EXCHANGE) {
       this.destroy();
       return;
     }
@@ -239,8 +235,9 @@ export class HttpConnection implements Effect, Exchange, Timed {
         this.#upstream?.sendEnd();
         return;
       default:
-        // Half a connection is enough to be answered on, but not half a request.
-        if (!this.#bodyDone) this.destroy();
+        // Half a connection is enough to be answered on, but not half a request. Inside TLS, where hardly a client ends
+        // its half and reads on, an end is a client that has given up: what it asked for must not go on costing.
+        if (!this.#bodyDone || this.#origin.scheme === "https") this.destroy();
         else this.#close = true;
     }
   }
@@ -347,6 +344,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
       return;
     }
     const judged = scanner.override < 0 ? action : this.#overridden(action, bytes);
+    if (action.body && (isBodiless(method) || isBodiless(judged.method)) && !this.#mayHaveBody(judged)) return;
     this.#outgoing = forwardedRequest(scanner, bytes, headEnd, bodyEnd, upgrade !== null);
     if (bodyEnd < bytes.length) this.#hold(bytes.subarray(bodyEnd));
     this.#judged = true;
@@ -376,6 +374,14 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const overridden = { ...action, method };
     this.#action = overridden;
     return overridden;
+  }
+
+  /** A tolerant origin runs the body of a GET as the next request: it passes only where the rule says so. */
+  #mayHaveBody(action: HttpAction): boolean {
+    const preview = this.#engine.gate.preview(action);
+    if (!isAllowed(preview) || preview.obligations.bodyOnGet) return true;
+    this.#refuse(action, "malformed_request", "a body on GET or HEAD");
+    return false;
   }
 
   /** Follows the body's bytes that came with the head; where they end, or MALFORMED. */
