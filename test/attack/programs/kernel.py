@@ -200,6 +200,8 @@ def touch_first(canary, how):
     vector = struct.pack("QQ", ctypes.addressof(ctypes.create_string_buffer(16)), 16)
     if how == "ptrace attach":
         call(117 if arm else 101, ctypes.c_long(16), ctypes.c_long(1), 0, 0)
+        os.waitpid(1, 0x40000000)
+        call(117 if arm else 101, ctypes.c_long(17), ctypes.c_long(1), 0, 0)
     elif how == "ptrace seize":
         call(117 if arm else 101, ctypes.c_long(0x4206), ctypes.c_long(1), 0, 0)
     elif how in ("process_vm_readv", "process_vm_writev"):
@@ -217,8 +219,7 @@ def touch_first(canary, how):
     elif how == "kill":
         os.kill(1, signal.SIGKILL)
         os.kill(1, signal.SIGSTOP)
-        with open("/proc/1/stat") as file:
-            return file.read()[:40]
+        os.kill(1, signal.SIGCONT)
     elif how == "prlimit":
         import resource
         resource.prlimit(1, resource.RLIMIT_NOFILE, (1, 1))

@@ -1,6 +1,6 @@
 """Stays behind: daemons twice removed, deaf to signals, with sockets open, dialling out without end.
 
-Words: the world's file, then `stay` or `end`. Says where it runs on stdout, and `ready` when everything is up.
+Words: the world's file, then `stay`, `end` or `stop-first`. Says where it runs on stdout, and `ready` when everything is up.
 """
 
 import json
@@ -85,7 +85,10 @@ print(json.dumps({"netns": os.readlink("/proc/self/ns/net")}), flush=True)
 for work in (closed_streams, holding_a_socket, dial_for_ever, forking):
     daemon(work)
 print("ready", flush=True)
-if sys.argv[2] == "stay":
+if sys.argv[2] == "stop-first":
+    # The cell's first process reaps and reports; stopped, it does neither.
+    os.kill(1, signal.SIGSTOP)
+elif sys.argv[2] == "stay":
     deaf()
     while True:
         signal.pause()

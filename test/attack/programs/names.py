@@ -24,7 +24,7 @@ def address_in(answer):
 
 def get(host, canary, port=80, header=None, dialled=None):
     connection = dial(dialled or host, port) if port == 80 else dial_tls(dialled or host, port, sni=host)
-    connection.sendall(f"GET /{canary} HTTP/1.1\r\nHost: {header or host}\r\n\r\n".encode("latin1"))
+    connection.sendall(f"GET /{canary} HTTP/1.1\r\nHost: {host if header is None else header}\r\n\r\n".encode("latin1"))
     return read_all(connection)
 
 
@@ -91,6 +91,8 @@ def hostile_host(canary, shown):
     value = next(entry for entry in hostile_hosts if repr(entry)[:80] == shown)
     said = []
     for port in (80, 443):
+        if value == f"{allowed}:{port}":
+            continue
         data = get(allowed, canary, port, header=value)
         no_banner(data)
         check(status(data)[:1] in ([400], [403], [421]), f"port {port}: {data[:200]!r}")

@@ -12,7 +12,7 @@ import { gather, newCanary, type Quarter, start, worldFile } from "./cell.ts";
 export interface Life {
   readonly title: string;
   /** What the program does by itself when it is ready. */
-  readonly program: "stay" | "end";
+  readonly program: "stay" | "end" | "stop-first";
   readonly flags?: readonly string[];
   /** Sent to sallyport once the program is ready. */
   readonly signal?: NodeJS.Signals;
@@ -26,6 +26,8 @@ export const lives: readonly Life[] = [
   { title: "sallyport's terminal goes away (SIGHUP)", program: "stay", signal: "SIGHUP", code: 120 },
   { title: "sallyport dies of a fault (SIGSEGV)", program: "stay", signal: "SIGSEGV" },
   { title: "the time is up", program: "stay", flags: ["--max-runtime", "1"], code: 124 },
+  { title: "the agent has stopped the cell's first process, and the time is up", program: "stop-first", flags: ["--max-runtime", "1"], code: 124 },
+  { title: "the agent has stopped the cell's first process, and sallyport is killed", program: "stop-first", signal: "SIGKILL" },
 ];
 
 /** The pid of sallyport itself: `start` execs all the way to it. */

@@ -167,12 +167,12 @@ export async function openWorld(): Promise<World> {
   };
 }
 
-/** Empty for a process that has just gone. */
+/** Empty for a process that has just gone, or that is none of ours to look at. */
 function read(file: string): string {
   try {
     return fs.readFileSync(file, "utf8");
   } catch (error) {
-    if (isGone(error)) return "";
+    if (isElsewhere(error)) return "";
     throw error;
   }
 }
@@ -181,13 +181,13 @@ function link(file: string): string {
   try {
     return fs.readlinkSync(file);
   } catch (error) {
-    if (isGone(error)) return "";
+    if (isElsewhere(error)) return "";
     throw error;
   }
 }
 
-function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH");
+function isElsewhere(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH" || error.code === "EACCES");
 }
 
 /** A process in namespaces of its own, that ends when its parent does. */
