@@ -21,7 +21,7 @@ import {
 } from "./world/cell.ts";
 import { frozen, killedWhileStarting, live, lives, nothingLeft } from "./world/lifetime.ts";
 import type { Family } from "./world/names.ts";
-import { becomeRoot, createUser, type Person, placeRepositories, trapFile } from "./world/person.ts";
+import { becomeRoot, createUser, type Person, placeWorkspace, trapFile } from "./world/person.ts";
 import { writePolicy } from "./world/policy.ts";
 import { layers, without } from "./world/without-layer.ts";
 import { leaks, openWorld, type Seen, type World } from "./world/world.ts";
@@ -42,6 +42,7 @@ const programs = [
   { file: "tls_http.py", about: "TLS and HTTP/1", rules: true },
   { file: "kernel.py", about: "the kernel", rules: true },
   { file: "files.py", about: "files", rules: true },
+  { file: "moved.py", about: "the repository replaced", rules: true },
   { file: "limits.py", about: "limits", rules: true },
 ].filter(({ file }) => onlyPrograms === undefined || onlyPrograms.includes(file));
 
@@ -117,7 +118,7 @@ for (const name of asked) {
         const quarter = quarterOf(name);
         const canary = newCanary();
         const flags = rules ? ["--policy", writePolicy(world, quarter.family)] : [];
-        placeRepositories(quarter.person);
+        placeWorkspace(quarter.person);
         fs.rmSync(trapFile(world, quarter.person), { force: true });
         await world.seen([]);
         const ran = await run(quarter, {
@@ -137,7 +138,7 @@ for (const name of asked) {
             total.withstood += 1;
           });
         }
-        if (file === "files.py") {
+        if (file === "files.py" || file === "moved.py") {
           const { person } = quarter;
           await t.test("settings of git that would run on the host do not survive", () => assertSettings(person));
           await t.test("working with git afterwards sets nothing off", () =>
@@ -153,23 +154,35 @@ for (const name of asked) {
       });
     }
     if (onlyPrograms !== undefined && !onlyPrograms.includes("lifetime")) return;
-    const count = async (work: Promise<void>): Promise<void> => {
+    const count = async (work: () => Promise<void>): Promise<void> => {
       total.succeeded += 1;
-      await work;
+      await work();
       total.succeeded -= 1;
       total.withstood += 1;
     };
     const policy = (quarter: Quarter): readonly string[] => ["--policy", writePolicy(world, quarter.family)];
+    for (const way of ["private", "shared", "memory files", "System V", "files", "spread"]) {
+      test(`memory is held to its limit: ${way}`, () =>
+        count(async () => {
+          const quarter = quarterOf(name);
+          const file = writePolicy(world, quarter.family, '[execution]\nmax_memory = "512MiB"\n');
+          const argv = ["/usr/bin/python3", "attack/memory.py", worldFile(quarter, newCanary()), way, "3072"];
+          const ran = await run(quarter, { flags: ["--policy", file], argv });
+          assert.ok(ran.namespace !== null && !world.hostNamespaces.has(ran.namespace), ran.stderr);
+          assert.ok(!/^had$/m.test(ran.stdout), "three gibibytes were had");
+          await nothingLeft(quarter);
+        }));
+    }
     for (const life of lives) {
       test(`nothing is left when ${life.title}`, () => {
         const quarter = quarterOf(name);
-        return count(live(quarter, life, policy(quarter)));
+        return count(() => live(quarter, life, policy(quarter)));
       });
     }
     test("nothing is left when sallyport is killed while it starts", (t) =>
-      count(killedWhileStarting(quarterOf(name), policy(quarterOf(name)), t)));
+      count(() => killedWhileStarting(quarterOf(name), policy(quarterOf(name)), t)));
     test("a boundary that stands still lets nothing through", () =>
-      count(frozen(quarterOf(name), policy(quarterOf(name)))));
+      count(() => frozen(quarterOf(name), policy(quarterOf(name)))));
   });
 }
 

@@ -109,15 +109,15 @@ trap = f"#!/bin/sh\necho {world['canary']} > {world['trapFile']}\n"
 
 @each("a hook of the repository:", ["pre-commit", "post-checkout", "post-merge", "fsmonitor-watchman", "reference-transaction"])
 def hook(canary, name):
-    with open(f"{workspace}/repo/.git/hooks/{name}", "w") as file:
+    with open(f"{workspace}/.git/hooks/{name}", "w") as file:
         file.write(trap)
-    os.chmod(f"{workspace}/repo/.git/hooks/{name}", 0o755)
+    os.chmod(f"{workspace}/.git/hooks/{name}", 0o755)
     raise Escaped(f"{name} was written")
 
 
 @each("a file that an editor, shell or agent of the host would run:", [".envrc", ".vscode/tasks.json", ".mcp.json", ".github/workflows/x.yml"])
 def editor_file(canary, name):
-    path = f"{workspace}/repo/{name}"
+    path = f"{workspace}/{name}"
     with open(path, "w") as file:
         file.write(trap)
     raise Escaped(f"{name} was written")
@@ -128,20 +128,20 @@ def replace(canary):
     said = []
     for source, target in ((".vscode", ".vscode-old"), (".github", ".github-old"), (".git/hooks", ".git/hooks-old"), (".envrc", ".envrc-old")):
         try:
-            os.rename(f"{workspace}/repo/{source}", f"{workspace}/repo/{target}")
+            os.rename(f"{workspace}/{source}", f"{workspace}/{target}")
         except OSError as error:
             said.append(error.errno)
             continue
         said.append(f"{source} renamed")
     for path in (".envrc", ".mcp.json"):
         try:
-            os.unlink(f"{workspace}/repo/{path}")
+            os.unlink(f"{workspace}/{path}")
             said.append(f"{path} unlinked")
         except OSError as error:
             said.append(error.errno)
-    os.makedirs(f"{workspace}/repo/.vscode", exist_ok=True)
+    os.makedirs(f"{workspace}/.vscode", exist_ok=True)
     try:
-        with open(f"{workspace}/repo/.vscode/tasks.json", "w") as file:
+        with open(f"{workspace}/.vscode/tasks.json", "w") as file:
             file.write(trap)
         said.append("tasks.json written")
     except OSError as error:
@@ -151,49 +151,33 @@ def replace(canary):
 
 @attack("settings of git that run on the host: fsmonitor, hooksPath, sshCommand, filters, aliases, pager, includes")
 def git_config(canary):
-    trap_file = f"{workspace}/repo/trap.sh"
+    trap_file = f"{workspace}/trap.sh"
     with open(trap_file, "w") as file:
         file.write(trap)
     os.chmod(trap_file, 0o755)
-    os.makedirs(f"{workspace}/repo/evil-hooks", exist_ok=True)
-    with open(f"{workspace}/repo/evil-hooks/post-index-change", "w") as file:
+    os.makedirs(f"{workspace}/evil-hooks", exist_ok=True)
+    with open(f"{workspace}/evil-hooks/post-index-change", "w") as file:
         file.write(trap)
-    os.chmod(f"{workspace}/repo/evil-hooks/post-index-change", 0o755)
-    for key, value in (("core.fsmonitor", trap_file), ("core.hooksPath", f"{workspace}/repo/evil-hooks"), ("core.sshCommand", trap_file), ("core.pager", trap_file), ("core.editor", trap_file), ("filter.x.clean", trap_file), ("filter.x.smudge", trap_file), ("diff.external", trap_file),
+    os.chmod(f"{workspace}/evil-hooks/post-index-change", 0o755)
+    for key, value in (("core.fsmonitor", trap_file), ("core.hooksPath", f"{workspace}/evil-hooks"), ("core.sshCommand", trap_file), ("core.pager", trap_file), ("core.editor", trap_file), ("filter.x.clean", trap_file), ("filter.x.smudge", trap_file), ("diff.external", trap_file),
                        ("alias.status", f"!{trap_file}"), ("alias.st", f"!{trap_file}"), ("include.path", "../evil.config"), ("credential.helper", trap_file), ("gpg.program", trap_file), ("remote.origin.url", f"ext::{trap_file}"), ("remote.origin.uploadpack", trap_file), ("merge.x.driver", trap_file), ("uploadpack.packObjectsHook", trap_file),
                        ("branch.main.remote", "origin"), ("user.name", "An Agent")):
-        subprocess.run(["git", "-C", f"{workspace}/repo", "config", key, value], check=True, capture_output=True)
-    with open(f"{workspace}/repo/evil.config", "w") as file:
+        subprocess.run(["git", "-C", workspace, "config", key, value], check=True, capture_output=True)
+    with open(f"{workspace}/evil.config", "w") as file:
         file.write(f"[core]\n\tfsmonitor = {trap_file}\n")
-    with open(f"{workspace}/repo/.gitattributes", "w") as file:
+    with open(f"{workspace}/.gitattributes", "w") as file:
         file.write("* filter=x diff=x merge=x\n")
-    return subprocess.run(["git", "-C", f"{workspace}/repo", "config", "user.name"], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(["git", "-C", workspace, "config", "user.name"], capture_output=True, text=True, check=False).stdout
 
 
 @attack("a worktree's and a submodule's own settings")
 def other_configs(canary):
     for path in (".git/config.worktree", ".git/worktrees/w/config.worktree", ".git/modules/m/config", ".git/info/attributes", ".git/info/exclude"):
-        full = f"{workspace}/repo/{path}"
+        full = f"{workspace}/{path}"
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "w") as file:
-            file.write("* filter=x\n" if "attributes" in path else f"[core]\n\tfsmonitor = {workspace}/repo/trap.sh\n\thooksPath = {workspace}/repo/evil-hooks\n")
+            file.write("* filter=x\n" if "attributes" in path else f"[core]\n\tfsmonitor = {workspace}/trap.sh\n\thooksPath = {workspace}/evil-hooks\n")
     return "written; the host must not run them"
-
-
-@attack("the whole repository moved away and another put in its place")
-def moved_repository(canary):
-    os.rename(f"{workspace}/moved/.git", f"{workspace}/moved/.git-old")
-    subprocess.run(["git", "init", "-q", f"{workspace}/moved"], check=True, capture_output=True)
-    os.makedirs(f"{workspace}/moved/.git/hooks", exist_ok=True)
-    for name in ("post-index-change", "pre-commit", "post-checkout"):
-        with open(f"{workspace}/moved/.git/hooks/{name}", "w") as file:
-            file.write(trap)
-        os.chmod(f"{workspace}/moved/.git/hooks/{name}", 0o755)
-    with open(f"{workspace}/trap2.sh", "w") as file:
-        file.write(trap)
-    os.chmod(f"{workspace}/trap2.sh", 0o755)
-    subprocess.run(["git", "-C", f"{workspace}/moved", "config", "core.fsmonitor", f"{workspace}/trap2.sh"], check=True, capture_output=True)
-    return "moved; the host must not run it"
 
 
 @attack("files with hostile names and kinds", seconds=15)

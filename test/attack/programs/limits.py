@@ -1,58 +1,11 @@
-"""Memory, processes, descriptors and disk: taken without end, they end at the cell's limit and the host stays well."""
+"""Processes, descriptors and disk: taken without end, they end at the cell's limit and the host stays well."""
 
 import errno
-import mmap
 import threading
 
 from attack import *
 
 GIB = 1 << 30
-
-
-@attack("eight gibibytes of memory", seconds=60)
-def memory(canary):
-    child = os.fork()
-    if child == 0:
-        held = []
-        try:
-            for _ in range(128):
-                held.append(mmap.mmap(-1, 64 << 20))
-                held[-1].write(b"\1" * (64 << 20))
-        except (OSError, MemoryError, ValueError):
-            os._exit(7)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    escaped_if(os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, "eight gibibytes were had")
-    return f"status {status}"
-
-
-@attack("eight gibibytes of memory in four processes", seconds=60)
-def memory_spread(canary):
-    children = []
-    for _ in range(4):
-        out, into = os.pipe()
-        child = os.fork()
-        if child == 0:
-            held = []
-            try:
-                for _ in range(32):
-                    held.append(mmap.mmap(-1, 64 << 20))
-                    held[-1].write(b"\1" * (64 << 20))
-            except (OSError, MemoryError, ValueError):
-                os._exit(7)
-            os.write(into, b"full")
-            signal.pause()
-        os.close(into)
-        children.append((child, out))
-    full = sum(os.read(out, 4) == b"full" for _, out in children)
-    for child, _ in children:
-        try:
-            os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        os.waitpid(child, 0)
-    escaped_if(full == 4, "four processes held two gibibytes each at once")
-    return f"{full} of 4 were full"
 
 
 @attack("a fork bomb", seconds=60)
@@ -109,22 +62,6 @@ def fill(canary, folder):
         check(written <= 1.1 * GIB, f"{written} bytes were taken")
         return f"{written} bytes, then {error}"
     raise Escaped(f"{written} bytes in {folder}")
-
-
-@attack("a memory file without end", seconds=60)
-def memory_file(canary):
-    child = os.fork()
-    if child == 0:
-        descriptor = os.memfd_create("x")
-        try:
-            for _ in range(8 * 1024):
-                os.write(descriptor, b"\0" * (1 << 20))
-        except OSError:
-            os._exit(7)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    escaped_if(os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, "eight gibibytes in a memory file")
-    return f"status {status}"
 
 
 @attack("descriptors without end")

@@ -20,13 +20,11 @@ const habits: readonly (readonly string[])[] = [
   ["gc", "--auto"],
 ];
 
-/** Works with git as people do, in each repository that the agent had in its hands; returns what was set off. */
+/** Works with git as people do, in the repository that the agent had in its hands; returns what was set off. */
 export function workWithGit(world: World, person: Person): string {
-  for (const repository of ["repo", "moved"]) {
-    for (const habit of habits) {
-      const words = person.afterwards(["git", "-C", path.join(person.workspace, repository), ...habit]);
-      spawnSync(words[0] as string, words.slice(1), { stdio: "ignore", timeout: 10_000 });
-    }
+  for (const habit of habits) {
+    const words = person.afterwards(["git", ...habit]);
+    spawnSync(words[0] as string, words.slice(1), { stdio: "ignore", timeout: 10_000 });
   }
   const file = trapFile(world, person);
   return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
@@ -44,7 +42,7 @@ export function dangerousFiles(person: Person): readonly string[] {
 
 /** What a run may carry over to the repository's settings, and what it may not. */
 export function assertSettings(person: Person): void {
-  const text = fs.readFileSync(path.join(person.workspace, "repo/.git/config"), "utf8");
+  const text = fs.readFileSync(path.join(person.workspace, ".git/config"), "utf8");
   for (const key of [
     "fsmonitor",
     "hooksPath",

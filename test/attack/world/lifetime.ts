@@ -26,8 +26,17 @@ export const lives: readonly Life[] = [
   { title: "sallyport's terminal goes away (SIGHUP)", program: "stay", signal: "SIGHUP", code: 120 },
   { title: "sallyport dies of a fault (SIGSEGV)", program: "stay", signal: "SIGSEGV" },
   { title: "the time is up", program: "stay", flags: ["--max-runtime", "1"], code: 124 },
-  { title: "the agent has stopped the cell's first process, and the time is up", program: "stop-first", flags: ["--max-runtime", "1"], code: 124 },
-  { title: "the agent has stopped the cell's first process, and sallyport is killed", program: "stop-first", signal: "SIGKILL" },
+  {
+    title: "the agent has stopped the cell's first process, and the time is up",
+    program: "stop-first",
+    flags: ["--max-runtime", "1"],
+    code: 124,
+  },
+  {
+    title: "the agent has stopped the cell's first process, and sallyport is killed",
+    program: "stop-first",
+    signal: "SIGKILL",
+  },
 ];
 
 /** The pid of sallyport itself: `start` execs all the way to it. */

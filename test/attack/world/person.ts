@@ -142,30 +142,32 @@ function furnish(person: Person): void {
   }
   fs.mkdirSync(path.join(person.home, "tmp"));
   execFileSync("chown", ["-R", `${person.uid}:${person.gid}`, person.home]);
-  placeRepositories(person);
+  placeWorkspace(person);
 }
 
-/** Two repositories as they are before an agent had them in its hands. */
-export function placeRepositories(person: Person): void {
-  for (const name of ["repo", "moved"]) {
-    const repository = path.join(person.workspace, name);
-    fs.rmSync(repository, { recursive: true, force: true });
-    fs.mkdirSync(repository, { recursive: true, mode: 0o755 });
-    const git = (...argv: string[]): unknown =>
-      execFileSync("git", ["-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com", ...argv], {
-        stdio: "ignore",
-      });
-    git("init", "-q", "-b", "main");
-    fs.writeFileSync(path.join(repository, "readme"), "hello\n");
-    for (const file of [".envrc", ".mcp.json", ".vscode/tasks.json", ".github/workflows/ci.yml"]) {
-      fs.mkdirSync(path.dirname(path.join(repository, file)), { recursive: true });
-      fs.writeFileSync(path.join(repository, file), "{}\n");
-    }
-    git("add", ".");
-    git("commit", "-q", "-m", "first");
+/** The working folder as it is before an agent had it in its hands: a repository, and the attacks' programs. */
+export function placeWorkspace(person: Person): void {
+  const { workspace } = person;
+  fs.mkdirSync(workspace, { recursive: true, mode: 0o755 });
+  for (const name of fs.readdirSync(workspace))
+    if (name !== "attack") fs.rmSync(path.join(workspace, name), { recursive: true, force: true });
+  const git = (...argv: string[]): unknown =>
+    execFileSync("git", ["-C", workspace, "-c", "user.name=a", "-c", "user.email=a@example.com", ...argv], {
+      stdio: "ignore",
+      env: { ...process.env, HOME: "/nonexistent" },
+    });
+  execFileSync("chown", ["-R", "0:0", workspace]);
+  git("init", "-q", "-b", "main");
+  fs.writeFileSync(path.join(workspace, "readme"), "hello\n");
+  fs.writeFileSync(path.join(workspace, ".gitignore"), "attack\n*.json\n");
+  for (const file of [".envrc", ".mcp.json", ".vscode/tasks.json", ".github/workflows/ci.yml"]) {
+    fs.mkdirSync(path.dirname(path.join(workspace, file)), { recursive: true });
+    fs.writeFileSync(path.join(workspace, file), "{}\n");
   }
-  fs.writeFileSync(path.join(person.workspace, "sallyport.policy.toml"), "# zero_trust.runtime.v1\n");
-  execFileSync("chown", ["-R", `${person.owner}:${person.owner}`, person.workspace]);
+  fs.writeFileSync(path.join(workspace, "sallyport.policy.toml"), "# zero_trust.runtime.v1\n");
+  git("add", "-f", ".envrc", ".mcp.json", ".vscode", ".github", "readme", ".gitignore");
+  git("commit", "-q", "-m", "first");
+  execFileSync("chown", ["-R", `${person.owner}:${person.owner}`, workspace]);
 }
 
 /** Where a trap that goes off leaves its mark. */

@@ -32,7 +32,7 @@ const tempting = [
 ];
 
 /** Writes the policy file of a family and returns its path. */
-export function writePolicy(world: World, family: Family): string {
+export function writePolicy(world: World, family: Family, more = ""): string {
   const top = zone(family);
   const names = ["allowed", ...tempting].map((label) => `"${label}.${top}"`);
   const text = `version = "zero_trust.runtime.v1"
@@ -50,8 +50,8 @@ path = ["/public/**"]
 
 [upstream]
 ca = "${path.join(world.folder, "upstream-ca.pem")}"
-`;
-  const file = path.join(world.folder, `policy-${family}.toml`);
+${more}`;
+  const file = path.join(world.folder, `policy-${family}${more === "" ? "" : "-more"}.toml`);
   fs.writeFileSync(file, text, { mode: 0o644 });
   return file;
 }

@@ -187,7 +187,11 @@ function link(file: string): string {
 }
 
 function isElsewhere(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH" || error.code === "EACCES");
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    (error.code === "ENOENT" || error.code === "ESRCH" || error.code === "EACCES")
+  );
 }
 
 /** A process in namespaces of its own, that ends when its parent does. */
