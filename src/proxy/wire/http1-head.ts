@@ -73,7 +73,7 @@ export class HeadScanner {
     if (at < 0) return at;
     at = this.#target(bytes, at, end);
     if (at < 0) return at;
-    if (end - at < 10) return bytes.indexOf(LF, at) >= 0 ? this.#bad("no HTTP version") : MORE;
+    if (end - at < 10) return bytes.subarray(at, end).includes(LF) ? this.#bad("no HTTP version") : MORE;
     if (bytes.toString("latin1", at, at + 7) !== "HTTP/1.") return this.#bad("not HTTP/1.x");
     const minor = (bytes[at + 7] as number) - 0x30;
     if (minor !== 0 && minor !== 1) return this.#bad("not HTTP/1.0 or HTTP/1.1");
@@ -158,7 +158,7 @@ export class HeadScanner {
       if (byte === 0x3f) query = true;
       else if (!query) {
         if (byte === 0x5c) return this.#bad("a backslash in the path");
-        if (at + 2 >= end) return bytes.indexOf(LF, at) >= 0 ? this.#bad("a bad escape in the path") : MORE;
+        if (at + 2 >= end) return bytes.subarray(at, end).includes(LF) ? this.#bad("a bad escape in the path") : MORE;
         const high = hex[bytes[at + 1] as number] as number;
         const low = hex[bytes[at + 2] as number] as number;
         if (high === 255 || low === 255) return this.#bad("a bad escape in the path");
