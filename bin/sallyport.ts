@@ -4,7 +4,6 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { dirname, join } from "node:path";
-import type { PreparedCell } from "../src/sandbox/process.ts";
 
 /** The oldest Node that runs this: 24.15 strips types without a warning and has every call that is used here. */
 const oldest = [24, 15] as const;
@@ -53,17 +52,6 @@ function isOursAlone(folder: string): boolean {
   return found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
 }
 
-/**
- * Begins the cell of a run before the rest is loaded: its namespaces take as long to come up as that takes. Root's cell
- * waits for the policy, which may say whose it is; one whose terminal a flag decides, for the flags.
- */
-async function beginCell(words: readonly string[]): Promise<PreparedCell | null> {
-  if (process.geteuid?.() === 0 || words.some((word) => /^-[A-Za-z]*[tT]|^--(no-)?tty$/.test(word))) return null;
-  const { prepareCell } = await import("../src/sandbox/process.ts");
-  const { terminalSize, wantsTerminal } = await import("../src/cli/run-terminal.ts");
-  return prepareCell({ workspace: process.cwd(), ...(wantsTerminal(undefined) ? { terminal: terminalSize() } : {}) });
-}
-
 if (isOlder(process.versions.node)) await restart();
 keepCompiledCode(process.env);
 // `sallyport … | head`: a reader that has seen enough is no failure. A run's own streams are the supervisor's to watch.
@@ -74,6 +62,6 @@ if (process.argv[2] !== "run") {
   });
 }
 const argv = process.argv.slice(2);
-const early = argv[0] === "run" ? await beginCell(argv) : null;
+const early = argv[0] === "run" ? (await import("../src/cli/begin-cell.ts")).beginCell(argv) : null;
 const { main } = await import("../src/cli/main.ts");
 process.exitCode = await main(argv, early);

@@ -34,8 +34,9 @@ export interface RunFlags {
 }
 
 /**
- * Runs the command to its end and gives sallyport's exit code. `early` is an ordinary user's cell, which is always that
- * user and so could begin before the policy was read. @throws Failure when nothing of it could be started.
+ * Runs the command to its end and gives sallyport's exit code. `early` is the cell that could begin before the policy was
+ * read; another is made when the policy names another user, or a flag decides about the terminal.
+ * @throws Failure when nothing of it could be started.
  */
 export async function startRun(
   command: readonly string[],
@@ -51,7 +52,8 @@ export async function startRun(
   const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
   const user = cellUser(source.policy, workspace);
   const terminal = wantsTerminal(flags.tty);
-  const begun = flags.tty === undefined ? early : null;
+  const fits = early !== null && flags.tty === undefined && early.user.uid === user.uid && early.user.gid === user.gid;
+  const begun = fits ? early : null;
   const cell = begun ?? prepareCell({ workspace, user, ...(terminal ? { terminal: terminalSize() } : {}) });
   try {
     return await recordRun(cell, prepareRun(command, flags, workspace, home, source, terminal));
