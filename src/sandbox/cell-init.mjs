@@ -3,7 +3,7 @@
 // a cell's user need not be able to reach sallyport's folder.
 // Rules: no import but node's own; nothing is read but the supervisor's messages; whatever fails ends the process; when
 // the supervisor goes away, at any moment, so does this process (PDEATHSIG, and the channel's end).
-// Descriptors it is given: 0–2 the agent's, 3 IPC, 4 status (bubblewrap reports there), 5 koffi's addon.
+// Descriptors it is given: 0–2 the agent's, 3 IPC, 4 status (a socket to the supervisor), 5 koffi's addon.
 
 const net = process.getBuiltinModule("node:net");
 const dgram = process.getBuiltinModule("node:dgram");
@@ -12,10 +12,6 @@ const STATUS = 4;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 const F_SETFD = 2;
-const F_SETOWN = 8;
-const F_SETSIG = 10;
-const F_SETFL = 4;
-const O_ASYNC = 0o20000;
 const KEYCTL_JOIN_SESSION_KEYRING = 1;
 const number = {
   x64: { keyctl: 250, close_range: 436, open_tree: 428, move_mount: 429, mount_setattr: 442 },
@@ -67,6 +63,7 @@ const koffi = addon.exports;
 const c = koffi.load(null);
 const prctl = c.func("int prctl(int option, long a, long b, long c, long d)");
 const fcntl = c.func("int fcntl(int fd, int command, long value)");
+const signal = c.func("void *signal(int number, void *handler)");
 const setrlimit = c.func("int setrlimit(int resource, uint64_t *limits)");
 const write = c.func("long write(int fd, const uint8_t *data, size_t length)");
 const lseek = c.func("long lseek(int fd, long offset, int whence)");
@@ -155,11 +152,11 @@ process.once("message", (message) => {
   for (const { path, text } of go.sysctls) process.getBuiltinModule("node:fs").writeFileSync(path, text);
   for (const [resource, soft, hard] of go.limits)
     must(setrlimit(resource, BigUint64Array.of(BigInt(soft), BigInt(hard))), `setrlimit ${resource}`);
-  // Between its clone and its own PDEATHSIG, bubblewrap's child would survive bubblewrap and us: the end of the status
-  // socket, which is the supervisor's, kills the whole process group.
-  must(fcntl(STATUS, F_SETSIG, SIGKILL), "F_SETSIG");
-  must(fcntl(STATUS, F_SETOWN, -process.pid), "F_SETOWN");
-  must(fcntl(STATUS, F_SETFL, O_ASYNC), "O_ASYNC");
+  // What Node ignores the agent must not: SIGPIPE and SIGXFSZ end a program that expects nothing else.
+  for (let number = 1; number < 32; number++) signal(number, null);
+  // From here bubblewrap lives without PDEATHSIG until it sets its own: a child of its that is still being set up would
+  // survive it, for ever. If the supervisor goes away now, the cell's first program finds nobody to answer it, and ends.
+  must(prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0), "prctl");
   if (!process.connected) process.exit(125);
   process.execve(go.bwrap, ["bwrap", "--args", String(list), "--", ...go.command], go.env);
 });

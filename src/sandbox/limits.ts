@@ -26,7 +26,6 @@ export const defaultLimits: Limits = {
 };
 
 const RLIMIT_FSIZE = 1;
-const RLIMIT_DATA = 2;
 const RLIMIT_CORE = 4;
 const RLIMIT_NPROC = 6;
 const RLIMIT_NOFILE = 7;
@@ -57,7 +56,6 @@ export function rlimits(limits: Limits, hardFiles: number): Rlimit[] {
     [RLIMIT_NPROC, limits.processes, limits.processes],
     [RLIMIT_NOFILE, Math.min(files, 1024 * 16), files],
     [RLIMIT_FSIZE, limits.fileSize, limits.fileSize],
-    [RLIMIT_DATA, limits.memory, limits.memory],
     [RLIMIT_MEMLOCK, 64 * 1024, 64 * 1024],
   ];
 }

@@ -7,7 +7,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket as DatagramSocket } from "node:dgram";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fchownSync, openSync, readFileSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -21,7 +21,7 @@ import { findProgram } from "./program.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
 import { openStaging } from "./staging.ts";
-import { readStatus, type Status } from "./status.ts";
+import { handshake, readStatus, type Status } from "./status.ts";
 import { openStdio } from "./stdio.ts";
 import { type HostUser, hostUser } from "./user.ts";
 import { type View, viewArguments } from "./view.ts";
@@ -114,6 +114,8 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
   const source = readFileSync(fileURLToPath(new URL("./cell-init.mjs", import.meta.url)), "utf8");
 
   const stdio = openStdio(options.terminal);
+  // A program may open its own descriptors again, by /dev/stderr.
+  if (uid === 0) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
   const opened = [openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
   const close = () => {
     stdio.handedOver();
@@ -156,7 +158,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     throw new Failure("sandbox_unavailable", "the cell's first process could not be started", { cause });
   }
   close();
-  const status: Status = readStatus(child.stdio[4] as Socket);
+  const status: Status = readStatus(child.stdio[4] as Socket, child.pid ?? 0);
   let outOfMemory = false;
   let cgroup: Cgroup | null = null;
   let endWatch = () => {};
@@ -166,21 +168,16 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
   });
   const gone = ended.then(async (exit) => {
     endWatch();
+    status.ending();
     await status.vanished();
     await cgroup?.close();
     return exit;
   });
 
   let said: string | null = null;
-  let executed: (failed: string | null) => void = () => {};
-  /** The channel ends when bubblewrap takes the first process's place: null, or why that did not happen. */
-  const execution = new Promise<string | null>((resolve) => {
-    executed = resolve;
-  });
   const received: { tcp?: Server; dns?: Server; udp4?: DatagramSocket; udp6?: DatagramSocket } = {};
   const doors = new Promise<Doors>((resolve, reject) => {
     let initReady = false;
-    child.once("disconnect", () => executed(said));
     const refuse = (message: string) =>
       reject(
         new Failure("sandbox_unavailable", message, {
@@ -208,15 +205,21 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     );
     void ended.then(() => refuse(`the cell's namespaces could not be made: ${status.words() || "unshare failed"}`));
   });
-  doors.catch(() => child.kill("SIGKILL"));
+  doors.catch(() => void kill());
 
-  const abandon = async () => {
+  let abandoned: Promise<void> | null = null;
+  const abandon = () => {
+    abandoned ??= endAll();
+    return abandoned;
+  };
+  const endAll = async () => {
     await kill();
     stdio.close();
     for (const server of [received.tcp, received.dns]) server?.close();
     for (const socket of [received.udp4, received.udp6]) socket?.close();
   };
   const kill = async () => {
+    status.ending();
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await gone;
   };
@@ -233,11 +236,12 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
     const staging = openStaging({ pid: child.pid ?? 0, asRoot: uid === 0 });
     try {
-      // A session of its own with the terminal as controlling terminal: job control, and Ctrl-C for the agent alone.
-      const setsid = options.terminal === undefined ? null : findProgram("setsid", toolPath);
-      if (setsid === null && options.terminal !== undefined)
+      // The agent leads a session of its own (with the terminal, where there is one: job control, and Ctrl-C for it alone).
+      // Not bubblewrap's --new-session: the cell's first process must stay in the group that dies with the supervisor.
+      const setsid = findProgram("setsid", toolPath);
+      if (setsid === null)
         throw new Failure("sandbox_unavailable", "setsid is not installed", { remedy: "install util-linux" });
-      const launcher = setsid === null ? [] : [setsid, "-c"];
+      const launcher = [setsid, ...(options.terminal === undefined ? [] : ["-c"])];
       const path = spec.env.PATH ?? toolPath;
       const view = viewArguments({
         view: spec.view,
@@ -280,9 +284,6 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         "--cap-drop",
         "ALL",
         "--die-with-parent",
-        ...(options.terminal === undefined ? ["--new-session"] : []),
-        "--json-status-fd",
-        "4",
         ...view.args,
         "--chdir",
         spec.cwd,
@@ -303,18 +304,18 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         mounts: staging.mounts,
         args,
         data: [...view.data, filter.toString("base64")],
-        command: [...launcher, ...spec.command],
+        command: [...handshake(cgroup === null ? limits.memory : null), ...launcher, ...spec.command],
         env: spec.env,
         limits: rlimits(limits, hardOpenFiles()),
         // bubblewrap makes two user namespaces (one to mount devpts, one for the agent); none is left for the agent.
         sysctls: nested ? [] : [{ path: "/proc/sys/user/max_user_namespaces", text: "2" }],
       });
       staging.send((child.stdio[4] as unknown as { _handle: { fd: number } })._handle.fd);
-      const failed = await execution;
-      if (failed !== null)
-        throw new Failure("sandbox_failed", `the cell could not be started: ${failed}`, {
-          remedy: "`sallyport doctor` looks for what is missing",
-        });
+      const failed = await Promise.race([
+        status.agentStarted.then(() => null),
+        ended.then(() => failure(said ?? "", stdio.stderr)),
+      ]);
+      if (failed !== null) throw await failed;
     } catch (error) {
       await kill();
       throw error;
@@ -326,7 +327,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
       stdout: stdio.stdout,
       stderr: stdio.stderr,
       exited: gone,
-      signal: (signal) => status.signalAgent(signal, stdio.leader()),
+      signal: status.signalAgent,
       kill,
       resize: stdio.resize,
       suspendCharacter: stdio.suspendCharacter,
@@ -334,6 +335,15 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
     };
   };
   return { user, doors, run, abandon };
+}
+
+/** What ended before the agent began; bubblewrap says it on what would have been the agent's error output. */
+async function failure(said: string, stderr: Readable): Promise<Failure> {
+  let words = said;
+  for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
+  return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || "it ended at once"}`, {
+    remedy: "`sallyport doctor` looks for what is missing",
+  });
 }
 
 function noProgram(name: string): Failure {

@@ -1,59 +1,80 @@
-// The status descriptor of a cell: what `ip` and `nft` said, then bubblewrap's JSON (child-pid, exit-code), one line each.
-// What stands there decides whether the doors are handed over, whom a signal is sent to, and when nothing is left.
+// The status socket of a cell, one line each way at a time. First `ip` and `nft` speak (and `network-ready`); then the cell's
+// first program says `cell-ready` and waits for `go`: it never becomes the agent when nobody is there to answer.
+// What stands here decides whether the doors are handed over, whom a signal is sent to, and when nothing is left.
+// Rules: bounded, because a debugger in the cell may get hold of the other end; nothing said after `go` has a meaning.
 
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
 export interface Status {
   readonly networkReady: boolean;
-  /** The host's id of the cell's first process; null before bubblewrap has made it. */
+  /** The host's id of the cell's first process; null before the cell is ready. */
   readonly firstProcess: number | null;
   /** Calls back once: null for success, else what the tools said. */
   onNetwork(then: (failed: string | null) => void): void;
+  /** Resolves when the agent has been let go. */
+  readonly agentStarted: Promise<void>;
   /** What was said, at most 4 KiB. */
   words(): string;
-  /** `leader`: the host's id of the agent's process group where that is not the first process's. */
-  signalAgent(signal: NodeJS.Signals, leader: number | null): void;
+  /** To the agent's process group; kept until there is one. */
+  signalAgent(signal: NodeJS.Signals): void;
+  /** MUST be called before bubblewrap is killed: remembers what it has started, and answers nobody any more. */
+  ending(): void;
   /** Resolves when the cell's first process, and with it every process of the cell, is gone. */
   vanished(): Promise<void>;
 }
 
+/**
+ * The program that the cell starts with; the agent's command follows. It closes the socket before it becomes the agent.
+ * `data`: bytes of writable memory that one process may have (RLIMIT_DATA); null: not limited here.
+ */
+export function handshake(data: number | null): string[] {
+  const limit = data === null ? "" : `ulimit -d ${Math.ceil(data / 1024)} && `;
+  return ["/bin/sh", "-c", `echo cell-ready >&4 && read -r go <&4 && ${limit}exec "$@" 4>&-`, "sh"];
+}
+
 const longest = 4096;
 
-export function readStatus(socket: Socket): Status {
+/** `monitor`: bubblewrap, the parent of the cell's first process. */
+export function readStatus(socket: Socket, monitor: number): Status {
   let pending = "";
   let said = "";
   let networkReady = false;
   let firstProcess: number | null = null;
+  let agent: number | null = null;
   let tell: (failed: string | null) => void = () => {};
   const waiting: NodeJS.Signals[] = [];
+  const started = Promise.withResolvers<void>();
 
-  // The first process is in the agent's group but takes no signal from outside that it has no handler for.
-  const signalGroup = (signal: NodeJS.Signals, group: number) => {
-    try {
-      process.kill(-group, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  const signalGroup = (signal: NodeJS.Signals) => {
+    for (const target of agent === null ? [] : [-agent, agent]) {
+      try {
+        return void process.kill(target, signal);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // no group yet, or no process any more
+      }
     }
   };
 
   const line = (text: string) => {
+    if (agent !== null) return;
     if (text === "network-ready") {
       networkReady = true;
       tell(null);
     } else if (text === "network-failed") tell(said.trim());
-    else if (text.startsWith("{")) {
-      const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
-      // Only bubblewrap's first word counts: it is said before the agent runs.
-      if (pid !== undefined && firstProcess === null && Number(pid) > 1) {
-        firstProcess = Number(pid);
-        for (const signal of waiting.splice(0)) signalGroup(signal, firstProcess);
-      }
+    else if (text === "cell-ready" && networkReady) {
+      firstProcess = firstChild(monitor);
+      agent = firstProcess === null ? null : firstChild(firstProcess);
+      if (agent === null) return; // then it gets no answer
+      socket.write("go\n");
+      started.resolve();
+      for (const signal of waiting.splice(0)) signalGroup(signal);
     } else if (said.length < longest) said += `${text}\n`;
   };
 
   socket.setEncoding("utf8");
   socket.on("data", (chunk: string) => {
+    if (agent !== null) return;
     pending += chunk;
     for (let at = pending.indexOf("\n"); at >= 0; at = pending.indexOf("\n")) {
       line(pending.slice(0, at));
@@ -73,10 +94,15 @@ export function readStatus(socket: Socket): Status {
     onNetwork: (then) => {
       tell = then;
     },
+    agentStarted: started.promise,
     words: () => said.trim(),
-    signalAgent: (signal, leader) => {
-      if (firstProcess === null) waiting.push(signal);
-      else signalGroup(signal, leader ?? firstProcess);
+    signalAgent: (signal) => {
+      if (agent === null) waiting.push(signal);
+      else signalGroup(signal);
+    },
+    ending: () => {
+      firstProcess ??= firstChild(monitor);
+      socket.end();
     },
     vanished: () =>
       new Promise((resolve) => {
@@ -86,12 +112,21 @@ export function readStatus(socket: Socket): Status {
   };
 }
 
+function firstChild(pid: number): number | null {
+  const child = Number(read(`/proc/${pid}/task/${pid}/children`).split(" ")[0]);
+  return child > 1 ? child : null;
+}
+
 /** A first process that is a zombie has already taken every other process of its namespace with it. */
 function isGone(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat === "" || /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+}
+
+function read(path: string): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+    return readFileSync(path, "utf8");
   } catch {
-    return true;
+    return ""; // it has ended
   }
 }
