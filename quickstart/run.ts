@@ -6,7 +6,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import { collect, decisionsOn, type LoggedEvent, openPlace, type Ran } from "../test/scenario/program.ts";
 import { createTestAuthority } from "../test/servers/certificate-authority.ts";
 import { startServer } from "../test/servers/https-server.ts";
@@ -27,7 +27,8 @@ function note(text: string): void {
 
 /** Prints what a program prints, line by line, behind a bar. */
 function bar(text: string): void {
-  for (const line of text.replace(/\n+$/, "").split("\n")) console.log(`  │ ${line}`);
+  for (const line of stripVTControlCharacters(text).replace(/\n+$/, "").split("\n"))
+    console.log(`  │ ${line}`.trimEnd());
 }
 
 heading("What runs");
@@ -84,7 +85,7 @@ let partial = "";
 const show = (chunk: Buffer): void => {
   const lines = (partial + chunk.toString()).split("\n");
   partial = lines.pop() ?? "";
-  for (const line of lines) if (line.trim() !== "") bar(line);
+  for (const line of lines) if (stripVTControlCharacters(line).trim() !== "") bar(line);
 };
 child.stdout?.on("data", show);
 child.stderr?.on("data", show);

@@ -53,7 +53,7 @@ export function conversation(folder: string, model: string): Script {
   return {
     aside: "Repair the failing test",
     turns: [
-      shell("First I run the tests.", "node --test 2>&1 | grep -E '^# (pass|fail)|not ok' || true"),
+      shell("First I run the tests.", "node --test 2>&1 | grep -E '^(# |ℹ )(pass|fail)'"),
       { say: "I read the source.", tool: { name: "read", input: { filePath: join(folder, "total.js") } } },
       {
         say: "The quantity is never used.",

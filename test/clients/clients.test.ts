@@ -30,9 +30,12 @@ before(async () => {
   server = await startServer({
     leaf: authority.issue([api]),
     answer: (request, response) => {
-      response.writeHead(200, { "content-type": "application/json" });
-      // an RPC has an empty answer: the static Go program refuses members it does not know
-      response.end(request.method === "POST" ? "{}" : JSON.stringify({ host: request.host, url: request.url }));
+      // an RPC's empty message is an empty body
+      if (request.method === "POST") response.writeHead(200, { "content-type": request.headers["content-type"] }).end();
+      else
+        response
+          .writeHead(200, { "content-type": "application/json" })
+          .end(JSON.stringify({ host: request.host, url: request.url }));
     },
   });
   git = await startGitServer({

@@ -49,12 +49,21 @@ test("a denied request is answered with 403, problem+json and these fields, and 
 
 test("the terminal is told of a denial once per host and rule, and what would allow it", async () => {
   const script = "for n in 1 2 3; do curl -s https://example.com/x; done; curl -s https://example.net/y; true";
-  const ran = await place.run(["run", "--policy", policy, "--", "sh", "-c", script]);
+  const ran = await place.run(["run", "--", "sh", "-c", script]);
   assert.equal(ran.code, 0);
-  const told = ran.stderr.split("\n").filter((line) => line.includes("denied"));
-  assert.equal(told[0], "sallyport: denied GET example.com/x (domain_not_allowed) · allow with --allow example.com");
-  assert.equal(told[1], "sallyport: denied GET example.net/y (domain_not_allowed) · allow with --allow example.net");
+  const told = ran.stderr.split("\n").filter((line) => line.includes("denied "));
+  assert.deepEqual(told.slice(0, 2), [
+    "sallyport: denied GET example.com/x (domain_not_allowed) · allow with --allow example.com",
+    "sallyport: denied GET example.net/y (domain_not_allowed) · allow with --allow example.net",
+  ]);
   assert.equal(told.filter((line) => line.includes("denied GET")).length, 2);
+});
+
+test("under a policy file, where --allow would be refused, the line names the file instead", async () => {
+  const ran = await place.run(["run", "--policy", policy, "--", "curl", "-s", "https://example.com/x"]);
+  const told = ran.stderr.split("\n").find((line) => line.includes("denied GET")) ?? "";
+  assert.ok(told.startsWith("sallyport: denied GET example.com/x (domain_not_allowed) · "), told);
+  assert.ok(told.includes(policy) && !told.includes("--allow"), told);
 });
 
 test("the run ends with a summary of time, requests, denials and the session id", async () => {

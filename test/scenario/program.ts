@@ -2,7 +2,16 @@
 // Nothing of the source is imported: what these tests know is what an outsider can know.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -87,12 +96,15 @@ export function openPlace(name: string, parent = tmpdir()): Place {
     });
   };
 
+  // ids are ordered by their second only
   const sessions = (): readonly string[] => {
-    try {
-      return readdirSync(join(home, "sessions")).sort();
-    } catch {
-      return []; // a run that was refused early has made none
-    }
+    const folder = join(home, "sessions");
+    if (!existsSync(folder)) return []; // a run that was refused early has made none
+    const started = (id: string): string => {
+      const file = join(folder, id, "session.json");
+      return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { started: string }).started : "";
+    };
+    return readdirSync(folder).sort((a, b) => (started(a) < started(b) ? -1 : 1));
   };
   const newest = (): string => {
     const id = sessions().at(-1);

@@ -29,6 +29,7 @@ const silenceOtherProtocol = 10_000;
 /** Seconds for a ClientHello or the beginning of a request line to be whole, and for the handshake. */
 const helloSeconds = 10;
 const handshakeSeconds = 10;
+const protocols = ["tcp", "tls", "http"] as const;
 
 export class Arrival implements Effect, Timed {
   deadline: number;
@@ -156,7 +157,15 @@ export class Arrival implements Effect, Timed {
 
   #silent(): void {
     this.#silence = null;
-    if (!this.#settled) this.#judge("tcp");
+    if (this.#settled) return;
+    if (this.#bytes === null && this.#unsaid() !== "tcp") this.#gone();
+    else this.#judge("tcp");
+  }
+
+  /** Who said nothing (a connection opened in advance) asked for nothing: it counts as what it would have been let do. */
+  #unsaid(): ConnectAction["protocol"] {
+    const { gate } = this.#reception;
+    return protocols.find((protocol) => isAllowed(gate.preview(this.#action(protocol)))) ?? "tcp";
   }
 
   #judge(protocol: ConnectAction["protocol"]): void {
@@ -239,7 +248,7 @@ export class Arrival implements Effect, Timed {
   /** It ended, or broke, before it said enough. Half a connection with nothing said has nothing to wait for. */
   #gone(): void {
     if (this.#settled) return;
-    this.#settle(this.#protocol);
+    this.#settle(this.#bytes === null ? this.#unsaid() : this.#protocol);
     this.#forget();
     this.#reception.gate.judge(this.#action(this.#protocol), this.#reception.nothing);
     this.#socket.destroy();
