@@ -1,8 +1,9 @@
 // Makes the published program: JavaScript in dist/, because Node strips no types below node_modules. A development
 // checkout needs none of this.
 //
-// dist/sallyport.js is the entry and each command a chunk of its own, loaded when it is asked for. A file that the
-// program starts or loads by name (`new URL("./cell-init.ts", import.meta.url)`, or join(import.meta.dirname, …))
+// Loading costs by the file, so there are few, in the order in which a run needs them: dist/sallyport.js, the entry; what
+// begins a cell; the command line and the run; and in one more all other commands. What several share, esbuild splits
+// off. A file that the program starts or loads by name (`new URL("./cell-init.ts", import.meta.url)`, or join(import.meta.dirname, …))
 // stands beside the others, bundled by itself if it is TypeScript and as it is otherwise: everything is flat, so the
 // name holds wherever its caller ends up.
 
@@ -12,6 +13,7 @@ import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const root = dirname(import.meta.dirname);
 const out = join(root, "dist");
+const { version: packageVersion } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
 /** Native code, and what is seldom needed and loaded late by createRequire: they stay packages. */
 const external = ["koffi", "yaml"];
@@ -31,16 +33,41 @@ function startedByName(): string[] {
   return [...found].sort();
 }
 
-const flatNames: Plugin = {
-  name: "flat-names",
+/** The commands that share one chunk, `others`, because a run needs none of them. */
+const others = ["policy", "sessions", "replay", "audit", "doctor", "explain-code"];
+
+const dynamicImport = /(?:await )?import\(\s*"([#./][^"]+\.ts)",?\s*\)/g;
+
+/** A source as it goes into the bundle: flat names, and only the dynamic imports that are meant to be chunks. */
+function prepared(path: string): string {
+  const source = readFileSync(path, "utf8").replace(
+    byName,
+    (_, before: string, _here, name: string, kind: string, quote: string) =>
+      `${before}./${basename(name)}.${kind === "ts" ? "js" : kind}${quote}`,
+  );
+  const inMain = path.endsWith("/src/cli/main.ts");
+  const heads: string[] = [];
+  const body = source.replace(dynamicImport, (whole, specifier: string) => {
+    const name = basename(specifier, ".ts");
+    if (inMain && others.includes(name)) return `import("others").then((all) => all[${JSON.stringify(name)}])`;
+    const namespace = `bundled${heads.length}`;
+    heads.push(`import * as ${namespace} from ${JSON.stringify(specifier)};`);
+    return whole.startsWith("await ") ? `await ${namespace}` : `Promise.resolve(${namespace})`;
+  });
+  return `${body}\n${heads.join("\n")}`;
+}
+
+const fewFiles: Plugin = {
+  name: "few-files",
   setup(build) {
-    build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({
-      loader: "ts",
-      contents: readFileSync(path, "utf8").replace(
-        byName,
-        (_, before: string, _here, name: string, kind: string, quote: string) =>
-          `${before}./${basename(name)}.${kind === "ts" ? "js" : kind}${quote}`,
-      ),
+    build.onLoad({ filter: /\/src\/cli\/version\.ts$/ }, () => ({
+      contents: `export const version = () => ${JSON.stringify(packageVersion)};`,
+    }));
+    build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({ loader: "ts", contents: prepared(path) }));
+    build.onResolve({ filter: /^others$/ }, () => ({ path: "others", namespace: "others" }));
+    build.onLoad({ filter: /.*/, namespace: "others" }, () => ({
+      resolveDir: join(root, "src", "cli"),
+      contents: others.map((name) => `export * as "${name}" from "./${name}.ts";`).join("\n"),
     }));
   },
 };
@@ -51,10 +78,13 @@ const common: BuildOptions = {
   platform: "node",
   format: "esm",
   target: "node24",
-  charset: "utf8",
-  legalComments: "inline",
+  // One byte a character in memory, and less to read and compare with the compile cache; names stay for stack traces.
+  charset: "ascii",
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: "eof",
   external,
-  plugins: [flatNames],
+  plugins: [fewFiles],
   outdir: out,
   entryNames: "[name]",
   logLevel: "warning",
@@ -66,10 +96,8 @@ await build({
   entryPoints: ["bin/sallyport.ts"],
   splitting: true,
   chunkNames: "[name]-[hash]",
-  // commander is CommonJS, and asks for Node's built-ins by require.
-  banner: {
-    js: 'import { createRequire as createBundleRequire } from "node:module"; const require = createBundleRequire(import.meta.url);',
-  },
+  // commander is CommonJS, and asks for Node's built-ins by require; createRequire would cost some milliseconds.
+  banner: { js: "const require = process.getBuiltinModule;" },
 });
 for (const path of startedByName()) {
   if (path.endsWith(".ts")) await build({ ...common, entryPoints: [path] });
