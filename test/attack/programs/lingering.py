@@ -3,6 +3,7 @@
 Words: the world's file, then `stay`, `end` or `stop-first`. Says where it runs on stdout, and `ready` when everything is up.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -86,8 +87,11 @@ for work in (closed_streams, holding_a_socket, dial_for_ever, forking):
     daemon(work)
 print("ready", flush=True)
 if sys.argv[2] == "stop-first":
-    # The cell's first process reaps and reports; stopped, it does neither.
-    os.kill(1, signal.SIGSTOP)
+    # The cell's first process reaps and reports; stopped, it does neither. A signal from inside cannot stop it, a tracer can.
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(ctypes.c_long(16), ctypes.c_long(1), None, None) != 0:
+        sys.exit("the first process could not be traced")
+    # Not waited for: the stop is left to the first process when its tracer ends.
 elif sys.argv[2] == "stay":
     deaf()
     while True:

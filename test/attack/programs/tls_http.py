@@ -336,7 +336,7 @@ def not_http_in_clear(canary, what):
 @attack("HTTP in the clear to the TLS port")
 def clear_on_tls(canary):
     connection = dial(allowed, 443)
-    connection.sendall(head(f"/{canary}").encode())
+    connection.sendall(head(f"/{canary}", f"{allowed}:443").encode())
     return refused(read_all(connection), "protocol_not_allowed")
 
 
