@@ -5,6 +5,7 @@
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { describeLimits } from "./limits.ts";
 import { native } from "./native.ts";
 import { ipBatch, nftRules } from "./network.ts";
 import { prepareCell } from "./process.ts";
@@ -188,14 +189,10 @@ function nativeFinding(): Finding {
 }
 
 function cgroupFinding(): Finding {
-  const unified = existsSync("/sys/fs/cgroup/cgroup.controllers");
-  const mode = unified ? "cgroup v2" : existsSync("/sys/fs/cgroup") ? "cgroup v1" : "no cgroup";
-  return {
-    id: "limits",
-    ok: true,
-    detail: `${mode}; processes are held per user namespace, memory per process and files by rlimits, /tmp and /dev/shm by their size`,
-    remedy: null,
-  };
+  const detail = describeLimits()
+    .map(({ limit, means }) => `${limit}: ${means}`)
+    .join("; ");
+  return { id: "limits", ok: true, detail, remedy: null };
 }
 
 function ipv6Finding(): Finding {

@@ -2,7 +2,14 @@
 // shell above it that could answer Ctrl-Z; so sallyport stops it, and itself, and both go on with `fg`.
 
 import type { ReadStream } from "node:tty";
+import { native } from "./native.ts";
 import type { RunningCell } from "./process.ts";
+
+const TCGETS = 0x5401;
+const TCSETS = 0x5402;
+/** Offset of `c_oflag` in struct termios, and its bit for any processing of output. */
+const outputFlags = 4;
+const OPOST = 1;
 
 export interface TerminalSize {
   readonly columns: number;
@@ -25,11 +32,11 @@ export function attachTerminal(cell: RunningCell, input: ReadStream, size: () =>
     process.kill(process.pid, "SIGSTOP");
   };
   const resume = () => {
-    input.setRawMode(true);
+    makeRaw(input);
     resize();
     cell.signal("SIGCONT");
   };
-  input.setRawMode(true);
+  makeRaw(input);
   input.on("data", keys);
   process.on("SIGWINCH", resize);
   resize();
@@ -40,4 +47,18 @@ export function attachTerminal(cell: RunningCell, input: ReadStream, size: () =>
     input.setRawMode(false);
     input.pause();
   };
+}
+
+/**
+ * Raw in both directions. Node's raw mode still makes a line feed into carriage return and line feed, which the agent's own
+ * terminal has done where it should be; a program that draws moves its cursor down with a line feed alone.
+ */
+function makeRaw(input: ReadStream): void {
+  input.setRawMode(true);
+  const { fd } = input as ReadStream & { readonly fd: number };
+  const { ioctl } = native();
+  const termios = Buffer.alloc(64);
+  if (ioctl(fd, TCGETS, termios) !== 0) return;
+  termios.writeUInt32LE((termios.readUInt32LE(outputFlags) & ~OPOST) >>> 0, outputFlags);
+  ioctl(fd, TCSETS, termios);
 }
