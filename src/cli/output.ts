@@ -72,7 +72,6 @@ function exitCodeOf(code: FailureRecord["code"]): number {
       return 127;
     case "program_not_executable":
       return 126;
-    case "policy_invalid":
     case "session_unknown":
     case "log_broken":
     case "session_damaged":

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket as DatagramSocket } from "node:dgram";
 import { closeSync, existsSync, fchownSync, openSync, readFileSync } from "node:fs";
 import type { Server, Socket } from "node:net";
+import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Failure } from "#core/failure.ts";
@@ -262,7 +263,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
             remedy: "give the folder to an ordinary user, or run as that user",
           },
         );
-      if (view.program === null) throw noProgram(spec.command[0] ?? "");
+      if (view.program === null) throw noProgram(spec.command[0] ?? "", spec.cwd);
       const filter = seccompFilter({
         architecture: process.arch as "x64" | "arm64",
         level: spec.level ?? "standard",
@@ -346,7 +347,13 @@ async function failure(said: string, stderr: Readable): Promise<Failure> {
   });
 }
 
-function noProgram(name: string): Failure {
+/** A path that leads to something which cannot be executed is another failure than one that leads nowhere. */
+function noProgram(name: string, cwd: string): Failure {
+  if (name.includes("/") && existsSync(resolve(cwd, name)))
+    return new Failure("program_not_executable", `${name} is not an executable file`, {
+      place: name,
+      remedy: "chmod +x, or name its interpreter",
+    });
   return new Failure("program_not_found", `there is no program ${name} in the cell's PATH`, {
     place: name,
     remedy: "give its path, or put its folder into PATH; folders of the home are shown only if PATH names them",

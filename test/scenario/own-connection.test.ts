@@ -28,14 +28,19 @@ after(async () => {
 
 interface Trace {
   readonly ran: Ran;
-  /** `address:port` that sallyport's own process connected or sent to. */
+  /** `address:port` that sallyport's own process connected to. */
   readonly own: readonly string[];
-  /** The same of every other process, the agent's among them. */
+  /** The same that it sent datagrams to: its answers to the cell's name lookups, on sockets of the cell. */
+  readonly answered: readonly string[];
+  /** What every other process connected or sent to, the agent's among them. */
   readonly others: readonly string[];
 }
 
 const address =
   /sa_family=AF_INET6?, sin6?_port=htons\((\d+)\).*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")/;
+
+/** Addresses that only a cell has: 198.18.0.0/15 and a ULA prefix. Nothing outside answers to them. */
+const synthetic = /^(198\.1[89]\.|f[cd][0-9a-f]{2}:)/;
 
 async function traced(name: string, args: readonly string[]): Promise<Trace> {
   const folder = join(place.root, name);
@@ -64,31 +69,38 @@ async function traced(name: string, args: readonly string[]): Promise<Trace> {
       if (/^clone3?\(/.test(line) && line.includes("CLONE_THREAD")) own.add(/= (\d+)$/.exec(line)?.[1] ?? "");
     }
   }
-  const peers = (threads: Iterable<string>): readonly string[] =>
+  const peers = (threads: Iterable<string>, call = /./): readonly string[] =>
     [...threads].flatMap((thread) =>
       (traces.get(thread) ?? []).flatMap((line) => {
-        const peer = address.exec(line);
+        const peer = call.test(line) ? address.exec(line) : null;
         return peer ? [`${peer[2] ?? peer[3]}:${peer[1]}`] : [];
       }),
     );
-  return { ran, own: peers(own), others: peers([...traces.keys()].filter((thread) => !own.has(thread))) };
+  return {
+    ran,
+    own: peers(own, /^connect\(/),
+    answered: peers(own, /^send/),
+    others: peers([...traces.keys()].filter((thread) => !own.has(thread))),
+  };
 }
 
 test("a run whose agent asks for nothing opens no connection at all", async () => {
-  const { ran, own, others } = await traced("nothing", ["run", "--policy", policy, "--", "true"]);
+  const { ran, own, answered, others } = await traced("nothing", ["run", "--policy", policy, "--", "true"]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.deepEqual(own, []);
+  assert.deepEqual(answered, []);
   assert.deepEqual(others, []);
 });
 
 test("a run whose agent makes one allowed call and one denied opens one connection, to where the policy says", async () => {
   const script = "curl -sS https://api.example.com/one; curl -sS https://example.com/x";
-  const { ran, own, others } = await traced("one", ["run", "--policy", policy, "--", "sh", "-c", script]);
+  const { ran, own, answered, others } = await traced("one", ["run", "--policy", policy, "--", "sh", "-c", script]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.deepEqual([...new Set(own)], [`127.0.0.1:${server.port}`]);
   assert.equal(server.requests.filter((request) => request.url === "/one").length, 1);
+  for (const peer of answered) assert.match(peer, synthetic, peer);
   // the agent dials synthetic addresses and the cell's name server; nothing else of the tree dials anything
-  for (const peer of others) assert.match(peer, /^(198\.1[89]\.|f[cd][0-9a-f]{2}:|.*:53$)/, peer);
+  for (const peer of others) assert.match(peer, synthetic, peer);
 });
 
 test("commands that read, check and explain open none", async () => {
