@@ -11,6 +11,7 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -46,8 +47,12 @@ export interface ViewArguments {
   readonly program: string | null;
 }
 
-const etcEntries =
-  /^(alternatives|ca-certificates\.conf|ca-certificates|ld\.so\..*|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|profile\.d|bash\.bashrc|bashrc|bash_completion\.d|skel|terminfo|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|fonts|xdg|magic|magic\.mime|java.*|perl|python3?(\.\d+)?|ImageMagick.*|pki|crypto-policies|gitconfig|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|vim|nanorc|manpath\.config|papersize|sgml|xml|php|R|emacs|groff|texmf|maven|gtk-[23]\.0|glvnd|OpenCL|netconfig|odbc.*\.ini|zsh|fish)$/;
+/** Files of /etc, copied: a mount each would cost more than reading them. */
+const etcFiles =
+  /^(ca-certificates\.conf|ld\.so\.(cache|conf)|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|bash\.bashrc|bashrc|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|magic|magic\.mime|gitconfig|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|nanorc|netconfig|odbc.*\.ini)$/;
+const etcFolders =
+  /^(alternatives|profile\.d|terminfo|fonts|java.*|perl|python3?(\.\d+)?|ImageMagick.*|pki|crypto-policies|php|R|xml|zsh|fish|maven)$/;
+const largestCopy = 32 * 1024; // bytes
 
 /** In the cell: the private copies. */
 const scratchPath = "/run/sallyport";
@@ -76,7 +81,7 @@ export function viewArguments({
   const args: (string | number)[] = [];
   const data: string[] = [];
   const file = (target: string, text: string) => {
-    args.push("--perms", "0644", "--ro-bind-data", data.length, target);
+    args.push("--perms", "0644", "--file", data.length, target);
     data.push(Buffer.from(text).toString("base64"));
   };
   const folder = (target: string) => args.push("--perms", "0755", "--dir", target);
@@ -97,11 +102,13 @@ export function viewArguments({
     args.push("--perms", "1777", "--size", String(limits.temporary), "--tmpfs", at);
   for (const at of ["/etc", "/run", "/var"]) folder(at);
   args.push("--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run");
-  for (const name of readdirSync("/etc")) {
-    if (!etcEntries.test(name)) continue;
-    const at = `/etc/${name}`;
-    if (lstatSync(at).isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
-    else args.push("--ro-bind-try", at, at);
+  for (const entry of readdirSync("/etc", { withFileTypes: true })) {
+    const at = `/etc/${entry.name}`;
+    const isFile = etcFiles.test(entry.name);
+    if (!isFile && !etcFolders.test(entry.name)) continue;
+    if (entry.isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
+    else if (entry.isDirectory()) args.push("--ro-bind-try", at, at);
+    else if (isFile && entry.isFile()) copyFile(at, args, data);
   }
   const home = view.home.path;
   file(
@@ -120,7 +127,7 @@ export function viewArguments({
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\nethers: files\nrpc: files\n",
   );
   file("/etc/machine-id", `${"0".repeat(31)}1\n`);
-  trustArguments(view.trust, staging, args);
+  trustArguments(view.trust, staging, args, data);
 
   parents(home);
   args.push("--bind", staging.source(view.home.folder), home);
@@ -150,13 +157,27 @@ export function viewArguments({
   return { args, data, program };
 }
 
+/** What the cell's user may not read is not there. */
+function copyFile(path: string, args: (string | number)[], data: string[]): void {
+  const { size, mode } = statSync(path);
+  if ((mode & 0o004) === 0) return;
+  if (size > largestCopy) return void args.push("--ro-bind-try", path, path);
+  args.push("--perms", "0644", "--file", data.length, path);
+  data.push(readFileSync(path).toString("base64"));
+}
+
 /** /etc/ssl is built of its own entries, so that `cert.pem`, which OpenSSL's default names, can stand among them. */
-function trustArguments(trust: Trust | null, staging: Staging, args: (string | number)[]): void {
+function trustArguments(trust: Trust | null, staging: Staging, args: (string | number)[], data: string[]): void {
   args.push("--perms", "0755", "--dir", "/etc/ssl");
   const entries = existsSync("/etc/ssl") ? readdirSync("/etc/ssl") : [];
   for (const name of entries)
-    if (!["private", "cert.pem", "sallyport.pem", ...(trust === null ? [] : ["certs"])].includes(name))
-      args.push("--ro-bind-try", `/etc/ssl/${name}`, `/etc/ssl/${name}`);
+    if (!["private", "cert.pem", "sallyport.pem", ...(trust === null ? [] : ["certs"])].includes(name)) {
+      const at = `/etc/ssl/${name}`;
+      const kind = lstatSync(at);
+      if (kind.isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
+      else if (kind.isFile()) copyFile(at, args, data);
+      else args.push("--ro-bind-try", at, at);
+    }
   if (trust === null) return;
   const folder = staging.source(trust.folder);
   const [bundle, authority, certs, store] = [
