@@ -71,6 +71,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   #answering = false;
   #close = false;
   #clientEnded = false;
+  /** More is written than the client has taken. */
+  #full = false;
   /** Between two requests, waiting for the client to read. */
   #stalled = false;
   #lingered = 0;
@@ -140,7 +142,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   received(bytes: Buffer): boolean {
     if (this.#state === CLOSED) return true;
     this.#answering = true;
-    return this.#socket.write(bytes);
+    this.#full = !this.#socket.write(bytes);
+    return !this.#full;
   }
 
   answered(close: boolean): void {
@@ -463,6 +466,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
   }
 
   #canWrite(): void {
+    this.#full = false;
     if (this.#stalled) {
       this.#stalled = false;
       this.#release();
@@ -481,7 +485,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     this.#state = HEAD;
     this.deadline = this.#engine.deadlines.now + idleSeconds;
     // Who asks without reading the answers waits, or the answers would pile up here.
-    if (this.#socket.writableNeedDrain) {
+    if (this.#full) {
       this.#stalled = true;
       this.#socket.pause();
     } else this.#release();
@@ -501,7 +505,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const close = this.#close || this.#clientEnded || (unread && !swallows);
     const head = this.#asked?.method === "HEAD";
     this.#outgoing = null;
-    this.#socket.write(denialResponse(this.#engine.gate.subject, decision, { head, close }));
+    this.#full = !this.#socket.write(denialResponse(this.#engine.gate.subject, decision, { head, close }));
     if (close) this.#linger();
     else if (unread) {
       this.#state = SWALLOW;

@@ -160,7 +160,7 @@ export class UpstreamConnection implements Timed {
     this.heard = true;
     this.deadline = this.#deadlines.now + silentSeconds;
     if (this.#state === HEAD) this.#readHead(exchange, bytes);
-    else this.#readBody(exchange, Buffer.from(bytes), 0);
+    else this.#readBody(exchange, copyOf(bytes, 0), 0);
   }
 
   #readHead(exchange: Exchange, lent: Buffer): void {
@@ -236,7 +236,7 @@ export class UpstreamConnection implements Timed {
       const response = forwardedResponse(scanner, bytes, start, end, asked.close);
       this.#readBody(exchange, response.bytes, response.headLength);
     } else {
-      this.#readBody(exchange, Buffer.from(start === 0 ? bytes : bytes.subarray(start)), end - start);
+      this.#readBody(exchange, copyOf(bytes, start), end - start);
     }
   }
 
@@ -324,6 +324,12 @@ export class UpstreamConnection implements Timed {
     this.destroy();
     exchange?.broke(detail);
   }
+}
+
+function copyOf(lent: Buffer, start: number): Buffer {
+  const copy = Buffer.allocUnsafe(lent.length - start);
+  lent.copy(copy, 0, start);
+  return copy;
 }
 
 /** The code of a system or TLS error: a fixed word, unlike its message. */

@@ -35,8 +35,6 @@ const maxLengthDigits = 15;
 export class HeadScanner {
   /** Why the last call said MALFORMED; a fixed text, free of the agent's bytes. */
   fault = "";
-  /** Offset behind the request or status line. */
-  fieldsStart = 0;
   fieldCount = 0;
   /** Offsets per field: the name's first byte, its end, the value's first byte and its end without white space. */
   readonly nameStart = new Int32Array(maxResponseFields + 1);
@@ -74,7 +72,7 @@ export class HeadScanner {
     at = this.#target(bytes, at, end);
     if (at < 0) return at;
     if (end - at < 10) return bytes.subarray(at, end).includes(LF) ? this.#bad("no HTTP version") : MORE;
-    if (bytes.toString("latin1", at, at + 7) !== "HTTP/1.") return this.#bad("not HTTP/1.x");
+    if (!isHttp1(bytes, at)) return this.#bad("not HTTP/1.x");
     const minor = (bytes[at + 7] as number) - 0x30;
     if (minor !== 0 && minor !== 1) return this.#bad("not HTTP/1.0 or HTTP/1.1");
     if (bytes[at + 8] !== CR || bytes[at + 9] !== LF) return this.#bad("bytes behind the HTTP version");
@@ -87,7 +85,7 @@ export class HeadScanner {
   response(bytes: Buffer, start: number, end: number): number {
     this.#reset();
     if (end - start < 14) return bytes.subarray(start, end).includes(LF) ? this.#bad("bad status line") : MORE;
-    if (bytes.toString("latin1", start, start + 7) !== "HTTP/1.") return this.#bad("not HTTP/1.x");
+    if (!isHttp1(bytes, start)) return this.#bad("not HTTP/1.x");
     const minor = (bytes[start + 7] as number) - 0x30;
     if ((minor !== 0 && minor !== 1) || bytes[start + 8] !== SP) return this.#bad("bad status line");
     let status = 0;
@@ -175,16 +173,16 @@ export class HeadScanner {
   }
 
   #fields(bytes: Buffer, start: number, end: number, most: number): number {
+    const { nameStart, nameEnd: nameEnds, valueStart, valueEnd, kind: kinds } = this;
     let at = start;
     let count = 0;
-    this.fieldsStart = start;
     for (;;) {
       if (at >= end) return MORE;
       if (bytes[at] === CR) {
         if (at + 1 >= end) return MORE;
         if (bytes[at + 1] !== LF) return this.#bad("a bare CR");
         this.fieldCount = count;
-        this.nameStart[count] = at;
+        nameStart[count] = at;
         if (this.#nominates && !this.#dropNominated(bytes)) return MALFORMED;
         return at + 2;
       }
@@ -205,11 +203,11 @@ export class HeadScanner {
       while (last > first && (bytes[last - 1] === SP || bytes[last - 1] === HTAB)) last--;
       at += 2;
       const kind = fieldKind(bytes, name, nameEnd);
-      this.nameStart[count] = name;
-      this.nameEnd[count] = nameEnd;
-      this.valueStart[count] = first;
-      this.valueEnd[count] = last;
-      this.kind[count] = kind;
+      nameStart[count] = name;
+      nameEnds[count] = nameEnd;
+      valueStart[count] = first;
+      valueEnd[count] = last;
+      kinds[count] = kind;
       if (kind !== OTHER && !this.#known(bytes, count, kind, first, last)) return MALFORMED;
       count++;
     }
@@ -339,6 +337,11 @@ export class HeadScanner {
     }
     return end;
   }
+}
+
+/** `HTTP/1.` */
+function isHttp1(bytes: Buffer, at: number): boolean {
+  return bytes.readUInt32BE(at) === 0x48545450 && bytes.readUIntBE(at + 4, 3) === 0x2f312e;
 }
 
 const common: readonly string[] = ["GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS"];
