@@ -39,7 +39,7 @@ test("requests are denied from the entry on that could not be written, and the r
   );
   place.settle();
   const script = [
-    `mount -t tmpfs -o size=700k,mode=700 tmpfs "$1"`,
+    `mount -t tmpfs -o size=4m,mode=700 tmpfs "$1"`,
     `code=0; SALLYPORT_HOME="$1" "$2" run --policy "$3" -- node ask.mjs || code=$?`,
     `cp -r "$1/sessions" "$4/" && exit $code`,
   ].join("\n");

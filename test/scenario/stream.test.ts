@@ -138,12 +138,13 @@ test("Ctrl-C reaches the agent and not the boundary", { timeout: 60_000 }, async
 test("a shell in the cell has job control: Ctrl-Z stops its job, fg takes it back", { timeout: 60_000 }, async (t) => {
   const { pty, until, ended } = onTerminal(t, "bash", "--norc", "--noprofile", "-i");
   await until(/\$ $/);
-  pty.write("sleep 300\r");
-  await until(/sleep 300\r\n[^$]*$/);
+  // the job says when it has the terminal
+  pty.write("(echo g''o; exec sleep 300)\r");
+  await until(/\ngo\r\n/);
   pty.write("\u001a");
   await until(/Stopped/);
   pty.write("jobs -l; fg\r");
-  await until(/Stopped[\s\S]*Stopped[\s\S]*sleep 300[\s\S]*sleep 300/);
+  await until(/Stopped[\s\S]*jobs -l[\s\S]*Stopped[\s\S]*\n\( ?echo/);
   pty.write("\u0003");
   pty.write("exit 4\r");
   assert.equal(await ended, 4);
