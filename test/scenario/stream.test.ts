@@ -140,7 +140,7 @@ test("a shell in the cell has job control: Ctrl-Z stops its job, fg takes it bac
   await until(/\$ $/);
   // the job says when it has the terminal
   pty.write("(echo g''o; exec sleep 300)\r");
-  await until(/\ngo\r\n/);
+  await until(/[\r\n]go\r\n/);
   pty.write("\u001a");
   await until(/Stopped/);
   pty.write("jobs -l; fg\r");
