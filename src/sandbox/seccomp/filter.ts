@@ -16,11 +16,11 @@ export interface FilterOptions {
   readonly guardSetId: boolean;
 }
 
-/** True when the argument's low word, after `mask`, is (or is not) one of the values, or has any of the bits. */
+/** True when the argument's low word (`high`: its other one), after `mask`, is (or is not) one of the values, or has any of the bits. */
 type Condition =
   | { readonly arg: number; readonly mask?: number; readonly in: readonly number[] }
   | { readonly arg: number; readonly mask?: number; readonly notIn: readonly number[] }
-  | { readonly arg: number; readonly anyBit: number };
+  | { readonly arg: number; readonly high?: true; readonly anyBit: number };
 
 export interface Rule {
   readonly calls: readonly SyscallName[];
@@ -30,6 +30,7 @@ export interface Rule {
 }
 
 const EPERM = 1;
+const ENOMEM = 12;
 const ENOSYS = 38;
 const EPROTONOSUPPORT = 93;
 const EAFNOSUPPORT = 97;
@@ -129,6 +130,10 @@ const always: readonly Rule[] = [
       { arg: 2, notIn: [0, 1, 6, 17, 58] },
     ],
   },
+  // A System V segment that nobody is attached to is memory that no process has, and no watch would see it: databases ask
+  // for some bytes; a namespace has at most 4,096 segments. 256 KiB and more are refused.
+  { errno: ENOMEM, calls: ["shmget"], when: [{ arg: 1, anyBit: 0xfffc0000 }] },
+  { errno: ENOMEM, calls: ["shmget"], when: [{ arg: 1, high: true, anyBit: 0xffffffff }] },
   // TIOCSTI, TIOCLINUX, TIOCCONS: writing into a terminal as if its user had typed.
   { errno: EPERM, calls: ["ioctl"], when: [{ arg: 1, in: [0x5412, 0x541c, 0x541d] }] },
   // PER_LINUX, PER_LINUX32, with UNAME26, ADDR_NO_RANDOMIZE (debuggers), the query.
@@ -250,7 +255,8 @@ export function seccompFilter(options: FilterOptions): Buffer {
 
 /** Falls through when the condition holds, else goes on at `otherwise`. */
 function compare(condition: Condition, otherwise: string, name: string): Instruction[] {
-  const load: Instruction = { kind: "load", offset: data.argument(condition.arg) };
+  const high = "high" in condition && condition.high === true;
+  const load: Instruction = { kind: "load", offset: data.argument(condition.arg) + (high ? 4 : 0) };
   if ("anyBit" in condition) return [load, { kind: "anyBit", value: condition.anyBit, otherwise }];
   const masked: Instruction[] = condition.mask === undefined ? [load] : [load, { kind: "and", value: condition.mask }];
   if ("in" in condition) {

@@ -31,6 +31,7 @@ export const syscallsArm64: Readonly<Partial<Record<SyscallName, number>>> = {
   setdomainname: 162,
   settimeofday: 170,
   adjtimex: 171,
+  shmget: 194,
   socket: 198,
   socketpair: 199,
   add_key: 217,

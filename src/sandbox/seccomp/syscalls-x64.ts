@@ -3,6 +3,7 @@
 export const syscallsX64 = {
   open: 2,
   ioctl: 16,
+  shmget: 29,
   socket: 41,
   socketpair: 53,
   clone: 56,
