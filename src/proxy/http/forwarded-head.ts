@@ -23,7 +23,7 @@ export function forwardedRequest(
   bodyEnd: number,
   upgrade: boolean,
 ): Buffer {
-  if (!scanner.hasDropped) return bytes.subarray(0, bodyEnd);
+  if (!scanner.hasDropped) return bodyEnd === bytes.length ? bytes : bytes.subarray(0, bodyEnd);
   const out = Buffer.allocUnsafe(bodyEnd + (upgrade ? connectionUpgrade.length : 0));
   let length = copyFields(scanner, bytes, 0, headEnd, out, upgrade);
   if (upgrade) length += connectionUpgrade.copy(out, length);

@@ -150,8 +150,8 @@ export class UpstreamConnection implements Timed {
     else this.#break("the upstream was silent for too long");
   }
 
-  /** Takes `bytes`, whose memory is only lent. */
-  receive(bytes: Buffer): void {
+  /** Takes `bytes[0..length)`, whose memory is only lent. */
+  receive(bytes: Buffer, length: number): void {
     const exchange = this.#exchange;
     if (exchange === null) {
       this.destroy();
@@ -159,31 +159,33 @@ export class UpstreamConnection implements Timed {
     }
     this.heard = true;
     this.deadline = this.#deadlines.now + silentSeconds;
-    if (this.#state === HEAD) this.#readHead(exchange, bytes);
-    else this.#readBody(exchange, copyOf(bytes, 0), 0);
+    if (this.#state === HEAD) this.#readHead(exchange, bytes, length);
+    else this.#readBody(exchange, copyOf(bytes, 0, length), 0);
   }
 
-  #readHead(exchange: Exchange, lent: Buffer): void {
+  #readHead(exchange: Exchange, lent: Buffer, lentLength: number): void {
     let bytes = lent;
+    let length = lentLength;
     if (this.#head.length > 0) {
-      if (!this.#head.append(lent) && this.#head.length <= maxHead) return;
+      if (!this.#head.append(lent.subarray(0, length)) && this.#head.length <= maxHead) return;
       bytes = this.#head.view();
+      length = bytes.length;
     }
     const scanner = this.#scanner;
     let start = 0;
     for (;;) {
-      const end = scanner.response(bytes, start, bytes.length);
+      const end = scanner.response(bytes, start, length);
       if (end === MALFORMED) {
         this.#break(`the upstream's response could not be read: ${scanner.fault}`);
         return;
       }
       if (end === MORE || end - start > maxHead) {
-        if (bytes.length - start > maxHead) this.#break("the upstream's response head is too long");
-        else this.#keep(bytes, start);
+        if (length - start > maxHead) this.#break("the upstream's response head is too long");
+        else this.#keep(bytes, start, length);
         return;
       }
       if (scanner.status >= 200 || scanner.status === 101) {
-        this.#final(exchange, bytes, start, end);
+        this.#final(exchange, bytes, start, end, length);
         return;
       }
       if (++this.#interim > maxInterim) {
@@ -192,27 +194,27 @@ export class UpstreamConnection implements Timed {
       }
       if (this.#asked?.minor === 1) exchange.received(Buffer.from(bytes.subarray(start, end)));
       start = end;
-      if (start === bytes.length) {
+      if (start === length) {
         this.#head.clear();
         return;
       }
     }
   }
 
-  #keep(bytes: Buffer, start: number): void {
+  #keep(bytes: Buffer, start: number, length: number): void {
     if (this.#head.length > 0 && start === 0) return;
-    const rest = Buffer.from(bytes.subarray(start));
+    const rest = Buffer.from(bytes.subarray(start, length));
     this.#head.clear();
     this.#head.append(rest);
   }
 
-  #final(exchange: Exchange, bytes: Buffer, start: number, end: number): void {
+  #final(exchange: Exchange, bytes: Buffer, start: number, end: number, length: number): void {
     const scanner = this.#scanner;
     const asked = this.#asked as Asked;
     this.#head.clear();
     this.#close = scanner.close;
     if (scanner.status === 101) {
-      this.#switch(exchange, asked, bytes, start);
+      this.#switch(exchange, asked, bytes, start, length);
       return;
     }
     if (scanner.chunked && asked.minor === 0) {
@@ -233,14 +235,14 @@ export class UpstreamConnection implements Timed {
       this.#close = true;
     }
     if (isResponseRewritten(scanner, asked.close)) {
-      const response = forwardedResponse(scanner, bytes, start, end, asked.close);
+      const response = forwardedResponse(scanner, bytes.subarray(0, length), start, end, asked.close);
       this.#readBody(exchange, response.bytes, response.headLength);
     } else {
-      this.#readBody(exchange, copyOf(bytes, start), end - start);
+      this.#readBody(exchange, copyOf(bytes, start, length), end - start);
     }
   }
 
-  #switch(exchange: Exchange, asked: Asked, bytes: Buffer, start: number): void {
+  #switch(exchange: Exchange, asked: Asked, bytes: Buffer, start: number, length: number): void {
     const scanner = this.#scanner;
     const field = scanner.upgrade;
     const agrees =
@@ -253,7 +255,7 @@ export class UpstreamConnection implements Timed {
     }
     this.#state = TUNNEL;
     this.deadline = never;
-    const out = Buffer.from(bytes.subarray(start));
+    const out = copyOf(bytes, start, length);
     exchange.switched();
     if (!exchange.received(out)) this.pause();
   }
@@ -326,9 +328,9 @@ export class UpstreamConnection implements Timed {
   }
 }
 
-function copyOf(lent: Buffer, start: number): Buffer {
-  const copy = Buffer.allocUnsafe(lent.length - start);
-  lent.copy(copy, 0, start);
+function copyOf(lent: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  lent.copy(copy, 0, start, end);
   return copy;
 }
 

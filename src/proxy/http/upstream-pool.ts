@@ -100,7 +100,7 @@ export class UpstreamPool {
         buffer: this.#buffer,
         callback: (length, buffer) => {
           if (connection === null) early = true;
-          else connection.receive(buffer.subarray(0, length) as Buffer);
+          else connection.receive(buffer as Buffer, length);
           return true;
         },
       },
