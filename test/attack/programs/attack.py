@@ -147,6 +147,7 @@ def text_of(function, *arguments):
 
 def run_one(index):
     title, function, seconds, expects = attacks[index]
+    seconds = min(seconds, world.get("patience", seconds))
     canary = canary_of(index)
     out, into = os.pipe()
     child = os.fork()
@@ -171,7 +172,7 @@ def run_one(index):
         os.write(into, json.dumps(answer).encode())
         os._exit(0)
     os.close(into)
-    return {"child": child, "pipe": out, "index": index, "until": time.monotonic() + seconds}
+    return {"child": child, "pipe": out, "index": index, "began": time.monotonic(), "until": time.monotonic() + seconds}
 
 
 def finish(running):
@@ -182,10 +183,10 @@ def finish(running):
     os.close(running["pipe"])
     os.waitpid(running["child"], 0)
     answer = json.loads(data) if data else {"failed": running.get("late", "ended without a word")}
-    print(json.dumps({"attack": title, "canary": canary_of(running["index"]), **expects, **answer}), flush=True)
+    print(json.dumps({"attack": title, "canary": canary_of(running["index"]), **expects, **answer, "seconds": round(time.monotonic() - running["began"], 2)}), flush=True)
 
 
-def main(abreast=8):
+def main(abreast=24):
     print(json.dumps({"netns": os.readlink("/proc/self/ns/net")}), flush=True)
     waiting, running = list(range(len(attacks))), []
     if world.get("only") is not None:

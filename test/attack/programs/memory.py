@@ -64,14 +64,17 @@ def files(count):
 
 def spread(count):
     """Over eight processes, each a decent one."""
-    out, into = os.pipe()
+    pipes = []
     for _ in range(8):
+        out, into = os.pipe()
         if os.fork() == 0:
             private(count // 8)
             os.write(into, b"x")
             while True:
                 signal.pause()
-    for _ in range(8):
+        os.close(into)
+        pipes.append(out)
+    for out in pipes:
         if not os.read(out, 1):
             raise OSError("one of them died")
 

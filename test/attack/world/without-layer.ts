@@ -76,6 +76,15 @@ const edits: Record<Layer, { tool: "bwrap" | "nft"; edit: string }> = {
   },
 };
 
+/** The programs whose attacks lean on a layer. */
+export const leaning: Record<Layer, readonly string[]> = {
+  seccomp: ["around.py", "kernel.py"],
+  "capability drop": ["around.py", "kernel.py"],
+  "nft redirect": ["around.py", "names.py"],
+  "nft filter": ["around.py", "dns.py"],
+  "DNS answers": ["around.py", "dns.py"],
+};
+
 export interface Removal {
   /** Words that go before a command line and leave the layer out of the cells it makes. */
   readonly before: readonly string[];
