@@ -19,11 +19,13 @@ trap 'rm -rf "$reports"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# A group of test files under Node's runner: read on the screen, counted from the TAP file. No file is a failure.
+# A group of test files under Node's runner: read on the screen, counted from the TAP file. No test is a failure, and so
+# is a file that takes longer than the seconds given.
 tests() {
   name=$1
-  shift
-  node --disable-warning=ExperimentalWarning --test --test-timeout="${TEST_TIMEOUT_MS:-600000}" \
+  limit=$(($2 * 1000))
+  shift 2
+  node --disable-warning=ExperimentalWarning --test --test-timeout="$limit" \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$reports/$name.tap" "$@" </dev/null
   code=$?
@@ -45,13 +47,13 @@ step() {
     types) tsc --noEmit ;;
     lint) biome lint --error-on-warnings . ;;
     unused) knip ;;
-    layers) tests layers test/layers.test.ts ;;
-    unit) tests unit --test-concurrency=2 'src/**/*.test.ts' 'bin/**/*.test.ts' ;;
-    fuzz) tests fuzz --test-concurrency=2 'test/fuzz/**/*.test.ts' ;;
-    package) tests package --test-concurrency=1 'test/package/**/*.test.ts' ;;
-    scenario) tests scenario --test-concurrency=2 'test/scenario/**/*.test.ts' ;;
-    attack) tests attack --test-concurrency=1 'test/attack/**/*.test.ts' ;;
-    clients) tests clients --test-concurrency=2 'test/clients/**/*.test.ts' ;;
+    layers) tests layers 60 test/layers.test.ts ;;
+    unit) tests unit 180 --test-concurrency=2 'src/**/*.test.ts' 'bin/**/*.test.ts' ;;
+    fuzz) tests fuzz 300 --test-concurrency=2 'test/fuzz/**/*.test.ts' ;;
+    package) tests package 300 --test-concurrency=1 'test/package/**/*.test.ts' ;;
+    scenario) tests scenario 300 --test-concurrency=2 'test/scenario/**/*.test.ts' ;;
+    attack) tests attack 900 --test-concurrency=1 'test/attack/**/*.test.ts' ;;
+    clients) tests clients 600 --test-concurrency=2 'test/clients/**/*.test.ts' ;;
     *)
       echo "check: no step is named $1; there are: $all" >&2
       return 2

@@ -11,5 +11,7 @@ export function wantsTerminal(asked: boolean | undefined): boolean {
 
 export function terminalSize(): TerminalSize {
   const { stdout } = process;
-  return stdout instanceof WriteStream ? { columns: stdout.columns || 80, rows: stdout.rows || 24 } : { columns: 80, rows: 24 };
+  return stdout instanceof WriteStream
+    ? { columns: stdout.columns || 80, rows: stdout.rows || 24 }
+    : { columns: 80, rows: 24 };
 }

@@ -41,7 +41,7 @@ export async function probeKernel(): Promise<readonly Finding[]> {
     mounts,
     seccompFinding(),
     nativeFinding(),
-    cgroupFinding(),
+    limitsFinding(),
     ipv6Finding(),
     cell,
   ];
@@ -188,7 +188,8 @@ function nativeFinding(): Finding {
   }
 }
 
-function cgroupFinding(): Finding {
+/** By what the limits are held here; none of it can be missing, only weaker. */
+function limitsFinding(): Finding {
   const detail = describeLimits()
     .map(({ limit, means }) => `${limit}: ${means}`)
     .join("; ");

@@ -15,6 +15,7 @@ export interface Violation {
 export function isTest(path: string): boolean {
   return (
     path.endsWith(".test.ts") ||
+    path.endsWith("/fixture.ts") ||
     path.startsWith("test/") ||
     path.startsWith("bench/") ||
     path.startsWith("quickstart/") ||

@@ -242,4 +242,7 @@ export const emptyNames = /^(utils?|helpers?|common|managers?|misc|shared|stuff|
 export const longFile = { source: 400, test: 600 };
 
 /** Files over the limit, each with the reason why it reads better whole. */
-export const longFiles: Readonly<Record<string, string>> = {};
+export const longFiles: Readonly<Record<string, string>> = {
+  "src/proxy/http/http-connection.ts":
+    "one connection's conversation: what comes next, for both sides and in every state, is decided in one place",
+};
