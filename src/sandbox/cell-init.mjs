@@ -87,6 +87,9 @@ const must = (result, what) => {
 };
 
 must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl");
+// A supervisor that died before that line sends no signal, and its channel's end is not told either while a door that was
+// sent waits for its receipt: but then the parent is another one already.
+if (process.ppid !== Number(process.argv[4])) process.exit(125);
 // The keys of the caller's session are unreachable from here on. A kernel without keyrings has none to hide.
 call(number.keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
 /** @param {Uint8Array} bytes */

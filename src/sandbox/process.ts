@@ -116,7 +116,16 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
 
   const stdio = openStdio(options.terminal);
   // A program may open its own descriptors again, by /dev/stderr.
-  if (uid === 0) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
+  try {
+    if (uid === 0) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
+  } catch (cause) {
+    stdio.handedOver();
+    stdio.close();
+    throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
+      remedy: "run sallyport as an ordinary user, or where more ids than root's are mapped",
+      cause,
+    });
+  }
   const opened = [openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
   const close = () => {
     stdio.handedOver();
@@ -144,6 +153,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         String(tcpDoorPort),
         String(dnsDoorPort),
         ipv6 ? "6" : "4",
+        String(process.pid),
       ],
       {
         stdio: [...stdio.ends, "ipc", "pipe", ...opened],

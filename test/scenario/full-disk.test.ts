@@ -38,12 +38,15 @@ test("requests are denied from the entry on that could not be written, and the r
      console.log("refused after", n, "with", last, "then", await ask());`,
   );
   place.settle();
+  // an ordinary user may mount in a user namespace, and must be itself again in the next one
+  const rootless = process.getuid?.() !== 0;
+  const again = rootless ? `unshare --user --map-user=${process.getuid?.()} --map-group=${process.getgid?.()}` : "";
   const script = [
     `mount -t tmpfs -o size=4m,mode=700 tmpfs "$1"`,
-    `code=0; SALLYPORT_HOME="$1" "$2" run --policy "$3" -- node ask.mjs || code=$?`,
+    `code=0; SALLYPORT_HOME="$1" ${again} "$2" run --policy "$3" -- node ask.mjs || code=$?`,
     `cp -r "$1/sessions" "$4/" && exit $code`,
   ].join("\n");
-  const namespaces = process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--user", "--map-root-user"];
+  const namespaces = rootless ? ["--mount", "--user", "--map-root-user"] : ["--mount"];
   const child = spawn("unshare", [...namespaces, "sh", "-c", script, "sh", place.home, program, policy, kept], {
     cwd: place.workspace,
     stdio: ["pipe", "pipe", "pipe"],
