@@ -83,6 +83,16 @@ function cellUser(policy: CompiledPolicy, workspace: string): HostUser {
   });
 }
 
+/** The user of the machine; in a container the id may have no account, and is then its own name. */
+function owner(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return `uid ${process.geteuid?.()}`;
+  }
+}
+
 function prepareRun(
   command: readonly string[],
   flags: RunFlags,
@@ -94,7 +104,7 @@ function prepareRun(
   const folder = createSessionFolder(home.sessions, Date.now);
   const subject: Subject = {
     agent_id: "local",
-    owner: userInfo().username,
+    owner: owner(),
     policy_id: "local",
     policy_version: 1,
     policy_digest: source.policy.digest,

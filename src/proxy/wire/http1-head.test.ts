@@ -59,6 +59,8 @@ test("targets of every usual kind pass as they are", () => {
 
 const malformed: readonly [why: string, text: string][] = [
   ["no version", "GET /\r\n\r\n"],
+  ["a tab behind chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\t\r\n\r\n"],
+  ["a space behind a length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0 \r\n\r\n"],
   ["HTTP/0.9 with fields", "GET / \r\nHost: a\r\n\r\n"],
   ["HTTP/2 in text", "GET / HTTP/2.0\r\nHost: a\r\n\r\n"],
   ["HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"],

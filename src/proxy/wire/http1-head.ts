@@ -222,6 +222,11 @@ export class HeadScanner {
       this.fault = "an underscore in a name that frames the message";
       return false;
     }
+    if ((kind === CONTENT_LENGTH || kind === TRANSFER_ENCODING) && bytes[end] !== CR) {
+      // `chunked` and a tab is no `chunked` to some parsers.
+      this.fault = "white space behind a value that frames the message";
+      return false;
+    }
     switch (kind) {
       case HOST:
         if (this.host >= 0) this.fault = "more than one Host";
