@@ -17,6 +17,7 @@ after(() => place?.close());
 interface Case {
   readonly title: string;
   readonly policy?: string;
+  readonly flags?: readonly string[];
   readonly command: readonly string[];
   readonly code: number;
   readonly termination?: { readonly kind: string; readonly threshold?: unknown; readonly observed?: unknown };
@@ -60,6 +61,29 @@ const cases: readonly Case[] = [
     termination: { kind: "max_requests", threshold: 1, observed: 2 },
   },
   {
+    title: "124 by --max-runtime, in seconds or with a unit",
+    flags: ["--max-runtime", "1s"],
+    command: loop,
+    code: 124,
+    termination: { kind: "max_runtime" },
+  },
+  {
+    title: "123 where flag and policy disagree: the tighter holds",
+    policy: "[execution]\nmax_output_lines = 5\n",
+    flags: ["--max-output-lines", "2"],
+    command: ["sh", "-c", "yes | head -10; sleep 30"],
+    code: 123,
+    termination: { kind: "max_output_lines", threshold: 2 },
+  },
+  {
+    title: "123 where the policy is the tighter one",
+    policy: '[execution]\nmax_output_bytes = "2kB"\n',
+    flags: ["--max-output-bytes", "50MiB"],
+    command: ["sh", "-c", "yes | head -c 5000; sleep 30"],
+    code: 123,
+    termination: { kind: "max_output_bytes", threshold: 2000 },
+  },
+  {
     title: "121 at a policy violation that terminates",
     policy: "[execution]\nterminate_on_policy_violation = true\n",
     command: ["sh", "-c", "curl -s http://example.com/; sleep 30"],
@@ -68,11 +92,11 @@ const cases: readonly Case[] = [
   },
 ];
 
-for (const { title, policy, command, code, termination } of cases) {
+for (const { title, policy, flags = [], command, code, termination } of cases) {
   test(`exit code: ${title}`, async () => {
     const before = place.sessions().length;
-    const flags = policy === undefined ? [] : ["--policy", place.policy(policy)];
-    const ran = await place.run(["run", ...flags, "--", ...command]);
+    const named = policy === undefined ? [] : ["--policy", place.policy(policy)];
+    const ran = await place.run(["run", ...named, ...flags, "--", ...command]);
     assert.equal(ran.code, code, ran.stderr);
     assert.equal(place.sessions().length, before + 1);
     const record = place.record() as {
@@ -99,6 +123,8 @@ test("125 where sallyport itself cannot do what was asked", async () => {
     [["run", "--policy", "/no/such/policy.toml", "--", "true"], {}, /policy_unreadable/],
     [["run", "--no-such-flag", "--", "true"], {}, /no-such-flag/],
     [["run", "--", "true"], { SALLYPORT_HOME: "relative" }, /home_unusable/],
+    [["run", "--", "true"], { HOME: place.workspace }, /workspace_refused/],
+    [["run", "--", "true"], { SALLYPORT_TOKEN: "any" }, /not_enforced_yet/],
   ];
   for (const [args, env, said] of cases) {
     const ran = await place.run(args, { env });

@@ -1,6 +1,8 @@
 // Policy files as operators write them: what is printed here parses unchanged, means what it says, and is never half enforced.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openPlace, type Place } from "./program.ts";
 
@@ -47,6 +49,39 @@ test("the sample policy means what it says", async () => {
     ["https://api.internal.corp:8443/", /port_not_allowed/],
     ["http://api.internal.corp/", /port_not_allowed/],
     ["https://internal.corp/", /domain_not_allowed/],
+  ];
+  for (const [url, answer] of cases) {
+    const ran = await place.run(["policy", "explain", file, "--", "GET", url]);
+    assert.match(ran.stdout, answer, url);
+  }
+});
+
+const operators = `# /etc/sallyport/policy.yaml
+security_context:
+  level: "strict"
+  user: "nobody"
+
+constraints:
+  max_runtime: 300s
+  max_output_bytes: 50MB
+  network:
+    allow_domains: ["api.openai.com", "internal-db.local"]
+    default_policy: "deny"
+
+violation_protocol:
+  action: "kill_process_group"
+  alert_webhook: "https://security-ops.example.com/alerts"
+`;
+
+test("the operators' YAML parses unchanged and means the same", async () => {
+  const file = join(place.root, "policy.yaml");
+  writeFileSync(file, operators);
+  const checked = await place.run(["policy", "check", file]);
+  assert.equal(checked.code, 0, checked.stderr);
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ["https://api.openai.com/v1/responses", /^allowed/],
+    ["http://internal-db.local/", /^allowed/],
+    ["https://api.openai.com.example.net/", /domain_not_allowed/],
   ];
   for (const [url, answer] of cases) {
     const ran = await place.run(["policy", "explain", file, "--", "GET", url]);
