@@ -88,7 +88,7 @@ function owner(): string {
   try {
     return userInfo().username;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ERR_SYSTEM_ERROR") throw error;
     return `uid ${process.geteuid?.()}`;
   }
 }
