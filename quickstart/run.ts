@@ -130,7 +130,7 @@ const checks: readonly (readonly [string, boolean])[] = [
   ],
   [
     "it committed the repair",
-    execFileSync("git", ["-c", "safe.directory=*", "log", "--format=%s", "-1"], {
+    execFileSync("git", ["log", "--format=%s", "-1"], {
       cwd: repository,
       encoding: "utf8",
     }).trim() === "Count quantities",
@@ -171,7 +171,7 @@ if (failed > 0) {
   console.log(`\n${failed} of ${checks.length} did not happen. Everything is kept in ${place.root}`);
   process.exit(1);
 }
-note(`\nKept for reading until you remove it: SALLYPORT_HOME=${place.home} sallyport sessions show ${session}`);
+note(`\nKept for reading until you remove it: SALLYPORT_HOME=${place.home} bin/sallyport sessions show ${session}`);
 
 /** Repeated decisions as one line, in the order of their first. */
 function summary(of: readonly LoggedEvent[]): readonly string[] {

@@ -37,7 +37,6 @@ test("requests are denied from the entry on that could not be written, and the r
      while (last === 200 && n < 20000) last = await ask();
      console.log("refused after", n, "with", last, "then", await ask());`,
   );
-  place.settle();
   // an ordinary user may mount in a user namespace, and must be itself again in the next one
   const rootless = process.getuid?.() !== 0;
   const again = rootless ? `unshare --user --map-user=${process.getuid?.()} --map-group=${process.getgid?.()}` : "";

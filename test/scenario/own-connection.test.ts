@@ -46,7 +46,6 @@ async function traced(name: string, args: readonly string[]): Promise<Trace> {
   const folder = join(place.root, name);
   mkdirSync(folder);
   const calls = "trace=connect,sendto,sendmsg,sendmmsg,clone,clone3,fork,vfork";
-  place.settle();
   const child = spawn(
     "strace",
     ["-ff", "-qq", "-v", "-s", "64", "-e", calls, "-o", join(folder, "t"), program, ...args],

@@ -1,7 +1,7 @@
 // The program as a user has it: `bin/sallyport` as a process, its exit code, its streams, and the files it leaves in its home.
 // Nothing of the source is imported: what these tests know is what an outsider can know.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -31,8 +31,6 @@ export interface Place {
   readonly root: string;
   readonly home: string;
   readonly workspace: string;
-  /** Gives the workspace to whom the cell will be. `start` and `run` do it; who starts the program otherwise calls it first. */
-  settle(): void;
   /** Writes a policy beside the workspace and returns its path. */
   policy(text: string): string;
   run(args: readonly string[], o?: RunOptions): Promise<Ran>;
@@ -71,24 +69,15 @@ export interface LoggedEvent {
   readonly [key: string]: unknown;
 }
 
-/** Started by root, a cell is never root: it is who called sudo, else the owner of its workspace. */
-const cellUser = process.env.SUDO_UID ?? "65534";
-
 export function openPlace(name: string, parent = tmpdir()): Place {
   const root = mkdtempSync(join(parent, `sallyport-${name}-`));
   const home = join(root, "home");
   const workspace = join(root, "workspace");
-  // the cell's user must be able to come to its workspace
-  chmodSync(root, 0o755);
   mkdirSync(home, { mode: 0o700 });
   mkdirSync(workspace);
   let policies = 0;
 
-  const settle = (): void => {
-    if (process.geteuid?.() === 0) execFileSync("chown", ["-R", cellUser, workspace]);
-  };
   const start = (args: readonly string[], o: RunOptions = {}): ChildProcess => {
-    if (args[0] === "run") settle();
     return spawn(program, args, {
       cwd: o.cwd ?? workspace,
       env: { ...process.env, SALLYPORT_HOME: home, NO_COLOR: "1", FORCE_COLOR: undefined, ...o.env },
@@ -123,7 +112,6 @@ export function openPlace(name: string, parent = tmpdir()): Place {
       writeFileSync(path, text.startsWith("#") ? text : `# zero_trust.runtime.v1\n${text}`);
       return path;
     },
-    settle,
     start,
     run(args, o = {}) {
       const child = start(args, o);

@@ -74,7 +74,6 @@ function onTerminal(
   const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== undefined)) as {
     [name: string]: string;
   };
-  place.settle();
   const pty = spawn(program, ["run", "--quiet", "--", ...command], {
     cols: 80,
     rows: 24,
