@@ -98,6 +98,9 @@ export function viewArguments({
     else if (kind?.isDirectory()) args.push("--ro-bind", at, at);
   }
   args.push("--dev", "/dev", "--proc", "/proc");
+  // Names of the caller's keys are there to be read by the same user, whatever the session keyring is.
+  for (const path of ["/proc/keys", "/proc/key-users"])
+    if (existsSync(path)) args.push("--ro-bind", "/dev/null", path);
   for (const at of ["/tmp", "/dev/shm"])
     args.push("--perms", "1777", "--size", String(limits.temporary), "--tmpfs", at);
   for (const at of ["/etc", "/run", "/var"]) folder(at);
