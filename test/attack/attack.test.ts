@@ -17,6 +17,7 @@ import {
   type Report,
   run,
   runBare,
+  verifyLog,
   worldFile,
 } from "./world/cell.ts";
 import { frozen, killedWhileStarting, live, lives, nothingLeft } from "./world/lifetime.ts";
@@ -37,6 +38,12 @@ const onlyPrograms = process.env.SALLYPORT_ATTACK_PROGRAMS?.split(/[\s,]+/);
 const programs = [
   { file: "around.py", about: "going around the boundary", rules: true },
   { file: "around.py", about: "going around the boundary with nothing allowed", rules: false },
+  {
+    file: "around.py",
+    about: "going around the boundary as root of a nested user namespace",
+    rules: true,
+    nested: true,
+  },
   { file: "dns.py", about: "names as a way out", rules: true },
   { file: "names.py", about: "names and addresses", rules: true },
   { file: "tls_http.py", about: "TLS and HTTP/1", rules: true },
@@ -113,22 +120,37 @@ for (const name of asked) {
   suite(`${name.slice(0, 4)} over IPv${name.slice(4)}`, { concurrency: 1 }, () => {
     const total = { withstood: 0, succeeded: 0 };
     totals.set(name, total);
-    for (const { file, about, rules } of programs) {
+    for (const { file, about, rules, nested } of programs) {
       test(about, async (t) => {
         const quarter = quarterOf(name);
         const canary = newCanary();
-        const flags = rules ? ["--policy", writePolicy(world, quarter.family)] : [];
+        const nesting = nested ? '[execution]\nnested_sandbox = "allow"\n' : "";
+        const flags = rules ? ["--policy", writePolicy(world, quarter.family, nesting)] : [];
         placeWorkspace(quarter.person);
         fs.rmSync(trapFile(world, quarter.person), { force: true });
         await world.seen([]);
         const ran = await run(quarter, {
           flags,
-          argv: ["/usr/bin/python3", `attack/${file}`, worldFile(quarter, canary)],
+          argv: [
+            ...(nested ? ["unshare", "--user", "--map-root-user", "--mount"] : []),
+            "/usr/bin/python3",
+            `attack/${file}`,
+            worldFile(quarter, canary),
+          ],
         });
         const seen = await world.seen(ran.reports.map((report) => report.canary));
         await t.test("the program ran to its end in a cell", () => {
           assert.equal(ran.code, 0, `exit ${ran.code} ${ran.signal}: ${ran.stderr.slice(-2000)}`);
           assert.ok(ran.reports.length > 0);
+          const control = [...ran.stderr].filter(
+            (letter) => letter !== "\n" && (letter < " " || (letter >= "\x7f" && letter < "\xa0")),
+          );
+          assert.deepEqual(control, [], "the person's terminal was written to as the agent liked");
+        });
+        await t.test("the log holds together, whatever the agent said and did", async () => {
+          assert.ok(ran.session !== null);
+          const verified = await verifyLog(quarter, ran.session);
+          assert.equal(verified.code, 0, verified.stdout + verified.stderr);
         });
         for (const report of ran.reports) {
           await t.test(report.attack, () => {
@@ -181,6 +203,21 @@ for (const name of asked) {
     }
     test("nothing is left when sallyport is killed while it starts", (t) =>
       count(() => killedWhileStarting(quarterOf(name), policy(quarterOf(name)), t)));
+    test("a boundary that has run out of descriptors lets nothing through", () =>
+      count(async () => {
+        const quarter = quarterOf(name);
+        await world.seen([]);
+        const argv = ["/usr/bin/python3", "attack/around.py", worldFile(quarter, newCanary(), { patience: 3 })];
+        const ran = await run(quarter, { flags: policy(quarter), argv, before: ["prlimit", "--nofile=100:100"] });
+        const seen = await world.seen(ran.reports.map((report) => report.canary));
+        assert.deepEqual(
+          ran.reports.filter((report) => report.escaped !== undefined),
+          [],
+        );
+        assert.deepEqual(seen.hits, []);
+        assert.deepEqual(leaks(seen), []);
+        await nothingLeft(quarter);
+      }));
     test("a boundary that stands still lets nothing through", () =>
       count(() => frozen(quarterOf(name), policy(quarterOf(name)))));
   });

@@ -443,8 +443,7 @@ def inherited(canary):
         except OSError:
             continue
         said[name] = target
-        if int(name) > 2 and not target.startswith("pipe:") and "/proc/" not in target:
-            escaped_if(world["folder"] in target or target.startswith("socket:"), f"descriptor {name} is {target}")
+        escaped_if(target.startswith("socket:") or (world["folder"] in target and world["workspace"] not in target), f"descriptor {name} is {target}")
     return said
 
 

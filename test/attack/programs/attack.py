@@ -32,7 +32,7 @@ class Escaped(Exception):
     """The attack got what it must not have."""
 
 
-def attack(title, seconds=8, **expects):
+def attack(title, seconds=20, **expects):
     """Registers an attack. `reason` (and `host`): the event that must tell of it. `control`: gets out where no cell is."""
 
     def add(function):
@@ -42,12 +42,12 @@ def attack(title, seconds=8, **expects):
     return add
 
 
-def each(title, values, **expects):
+def each(title, values, seconds=20, **expects):
     """One attack for every value; its title ends in the value."""
 
     def add(function):
         for value in values:
-            attacks.append((f"{title}: {value}", lambda canary, value=value: function(canary, value), 8, expects))
+            attacks.append((f"{title}: {value}", lambda canary, value=value: function(canary, value), seconds, expects))
         return function
 
     return add

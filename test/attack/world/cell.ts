@@ -5,7 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { banner, type Family, places, zone } from "./names.ts";
-import { type Person, secrets, trapFile } from "./person.ts";
+import { type Person, planted, secrets, trapFile } from "./person.ts";
 import type { World } from "./world.ts";
 
 export interface Quarter {
@@ -42,6 +42,8 @@ export interface Ran {
   readonly namespace: string | null;
   readonly reports: readonly Report[];
   readonly events: readonly LoggedEvent[];
+  /** The session's id; null when there is none. */
+  readonly session: string | null;
 }
 
 let numbers = 0;
@@ -114,9 +116,18 @@ export interface Order {
   readonly stdin?: "pipe";
 }
 
+/**
+ * What sallyport is started with besides its standard streams: the home's folder, a connection, a key file, and a key
+ * in the session's keyring. None of it may arrive in a cell.
+ */
+const burden = `exec 7<"$HOME" 8<>/dev/tcp/127.0.0.1/6379 9<"$HOME/.ssh/id_ed25519"
+exec perl -e 'my ($type, $name, $value) = ("user", "${planted}", "${planted}"); syscall($ENV{ADD_KEY} + 0, $type, $name, $value, 20, -3); delete $ENV{ADD_KEY}; exec @ARGV' -- "$@"`;
+const addKey = process.arch === "arm64" ? "217" : "248";
+
 export function start(quarter: Quarter, order: Order): ChildProcess {
   const sallyport = path.join(quarter.world.checkout, "bin/sallyport");
-  const words = quarter.person.command([sallyport, "run", ...order.flags, "--", ...order.argv], order.environment);
+  const command = ["bash", "-c", burden, "bash", sallyport, "run", ...order.flags, "--", ...order.argv];
+  const words = quarter.person.command(command, { ...order.environment, ADD_KEY: addKey });
   const at = words.indexOf("--") + 1;
   const argv = [...words.slice(0, at), ...(order.before ?? []), ...words.slice(at)];
   return spawn(argv[0] as string, argv.slice(1), { stdio: [order.stdin ?? "ignore", "pipe", "pipe"] });
@@ -133,11 +144,18 @@ export async function run(quarter: Quarter, order: Order): Promise<Ran> {
     file === null || !fs.existsSync(file)
       ? []
       : lines(fs.readFileSync(file, "utf8")).map((line) => JSON.parse(line) as LoggedEvent);
-  return { ...result, ...parse(result.stdout), events };
+  return { ...result, ...parse(result.stdout), events, session: folder ?? null };
+}
+
+/** What `sallyport audit verify` says of a session's log: its exit code and words. */
+export async function verifyLog(quarter: Quarter, session: string): Promise<Pick<Ran, "code" | "stdout" | "stderr">> {
+  const sallyport = path.join(quarter.world.checkout, "bin/sallyport");
+  const words = quarter.person.command([sallyport, "audit", "verify", session]);
+  return gather(spawn(words[0] as string, words.slice(1), { stdio: ["ignore", "pipe", "pipe"] }), 30_000);
 }
 
 /** The same program in the world with no cell around it: proves that what a cell stops would have arrived. */
-export async function runBare(quarter: Quarter, argv: readonly string[]): Promise<Omit<Ran, "events">> {
+export async function runBare(quarter: Quarter, argv: readonly string[]): Promise<Omit<Ran, "events" | "session">> {
   const words = quarter.person.command(argv);
   const result = await gather(spawn(words[0] as string, words.slice(1), { stdio: ["ignore", "pipe", "pipe"] }), 90_000);
   return { ...result, ...parse(result.stdout) };

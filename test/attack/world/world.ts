@@ -117,6 +117,8 @@ export async function openWorld(): Promise<World> {
   const lines = createInterface({ input: sniffer.stdout })[Symbol.asyncIterator]();
   await lines.next();
 
+  const memory = plantSharedMemory(path.basename(folder));
+
   let questions = 0;
   return {
     folder,
@@ -162,6 +164,7 @@ export async function openWorld(): Promise<World> {
     mounts: () => run(inside(["cat", "/proc/self/mountinfo"])).split("\n").length,
     close() {
       for (const child of [sniffer, host, internet]) child.kill("SIGKILL");
+      memory.remove();
       fs.rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -192,6 +195,19 @@ function isElsewhere(error: unknown): boolean {
     "code" in error &&
     (error.code === "ENOENT" || error.code === "ESRCH" || error.code === "EACCES")
   );
+}
+
+/** Shared memory of the host of both kinds, open to everybody. */
+function plantSharedMemory(name: string): { remove(): void } {
+  const file = path.join("/dev/shm", name);
+  fs.writeFileSync(file, name, { mode: 0o666 });
+  const id = /\d+/.exec(execFileSync("ipcmk", ["--shmem", "4096", "--mode", "0666"], { encoding: "utf8" }))?.[0] ?? "";
+  return {
+    remove() {
+      fs.rmSync(file, { force: true });
+      execFileSync("ipcrm", ["--shmem-id", id], { stdio: "ignore" });
+    },
+  };
 }
 
 /** A process in namespaces of its own, that ends when its parent does. */
