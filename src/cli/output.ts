@@ -53,12 +53,19 @@ export function printFailure(error: unknown, json: boolean): number {
 export function failureRecord(error: unknown): FailureRecord {
   if (error instanceof Failure) return error.record();
   const message = error instanceof Error ? error.message : String(error);
+  if (isFullDisk(error))
+    return { code: "home_unusable", message, place: error.path ?? null, remedy: "Free the disk that the home is on." };
   return {
     code: "internal_error",
     message,
     place: stackPlace(error),
     remedy: "This is a bug in sallyport: please report it.",
   };
+}
+
+/** Met where something other than the log is written, e.g. while a run begins. */
+function isFullDisk(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
 }
 
 function stackPlace(error: unknown): string | null {
