@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createTestAuthority } from "../servers/certificate-authority.ts";
@@ -89,3 +89,33 @@ for (let round = 1; round <= 5; round++) {
     assert.match(listed.stdout.split("\n").find((line) => line.startsWith(session)) ?? "", /boundary_lost/);
   });
 }
+
+/** Processes of the machine that belong to a start: cell-init ends with its supervisor's pid, what follows has the marker. */
+function remains(pids: ReadonlySet<string>, marker: string): readonly string[] {
+  return readdirSync("/proc").filter((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
+    try {
+      const words = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0").slice(0, -1);
+      return words.includes(marker) || (words.includes("--eval") && pids.has(words.at(-1) ?? ""));
+    } catch {
+      return false; // it ended while it was looked at
+    }
+  });
+}
+
+test("killed at any moment of its start, it leaves no process", { timeout: 120_000 }, async () => {
+  const marker = `start-${process.pid}-${randomInt(1e9)}`;
+  const pids = new Set<string>();
+  for (let round = 0; round < 40; round++) {
+    const child = place.start(["run", "--quiet", "--", "sh", "-c", "sleep 600", marker]);
+    pids.add(String(child.pid));
+    // the moment is the point: from its first instruction until the agent runs
+    await new Promise((resolve) => setTimeout(resolve, randomInt(1, 200)));
+    child.kill("SIGKILL");
+    await once(child, "close");
+  }
+  const deadline = Date.now() + 5_000;
+  while (remains(pids, marker).length > 0 && Date.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(remains(pids, marker), []);
+});
