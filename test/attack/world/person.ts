@@ -73,6 +73,7 @@ export function becomeRoot(world: World): Person {
 }
 
 export function createUser(world: World): Person {
+  removeForgotten();
   const login = `attack${process.pid}`;
   const home = path.join(world.folder, "user-home");
   execFileSync("useradd", ["--no-create-home", "--home-dir", home, "--shell", "/bin/bash", login], {
@@ -168,6 +169,15 @@ export function placeWorkspace(person: Person): void {
   git("add", "-f", ".envrc", ".mcp.json", ".vscode", ".github", "readme", ".gitignore");
   git("commit", "-q", "-m", "first");
   execFileSync("chown", ["-R", `${person.owner}:${person.owner}`, workspace]);
+}
+
+/** Users of runs that were killed before they could remove them. */
+function removeForgotten(): void {
+  for (const [, login, pid] of fs
+    .readFileSync("/etc/passwd", "utf8")
+    .matchAll(/^(attack(\d+)):[^\n]*\/sallyport-attack-/gm))
+    if (login !== undefined && !fs.existsSync(`/proc/${pid}`))
+      execFileSync("userdel", ["--force", login], { stdio: "ignore" });
 }
 
 /** Where a trap that goes off leaves its mark. */
