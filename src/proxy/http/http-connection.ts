@@ -14,12 +14,13 @@ import type { DenyReason } from "#core/reason.ts";
 import { never, type Timed } from "../deadlines.ts";
 import { spokenBy } from "../tcp/first-bytes.ts";
 import { MALFORMED, MORE } from "../wire/http1-bytes.ts";
-import { ChunkedFraming } from "../wire/http1-chunked.ts";
 import { maxHead } from "../wire/http1-head.ts";
 import { denialResponse } from "./denial.ts";
 import { forwardedRequest } from "./forwarded-head.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import type { HttpEngine } from "./http-engine.ts";
+import { isBodiless, methodOverride, requestAction } from "./request-action.ts";
+import { RequestBody } from "./request-body.ts";
 import { hostAgrees } from "./request-host.ts";
 import type { Asked, Exchange, UpstreamConnection } from "./upstream-connection.ts";
 import type { Origin } from "./upstream-pool.ts";
@@ -50,8 +51,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   readonly #socket: Socket;
   readonly #origin: Origin;
   readonly #head = new HeadBuffer();
+  readonly #body = new RequestBody();
   readonly #name: string;
-  #chunks: ChunkedFraming | null = null;
   #state = HEAD;
   #requests = 0;
   /** Requests judged or refused; without any, the connection itself becomes an event when it ends. */
@@ -64,9 +65,6 @@ export class HttpConnection implements Effect, Exchange, Timed {
   /** Head and first body bytes as they will leave. */
   #outgoing: Buffer | null = null;
   #upstream: UpstreamConnection | null = null;
-  #bodyLeft = 0;
-  #bodyChunked = false;
-  #bodyDone = true;
   #expectsContinue = false;
   #answering = false;
   #close = false;
@@ -118,7 +116,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
   expired(): void {
     if (this.#state === HEAD && this.#head.length > 0) {
       this.#refuse(this.#connectAction(), "malformed_request", `the request head did not end within ${headSeconds} s`);
-    } else if (this.#state === EXCHANGE && this.#bodyDone) this.deadline = never;
+    } else if (this.#state === EXCHANGE && this.#body.done) this.deadline = never;
     else this.destroy();
   }
 
@@ -151,7 +149,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const upstream = this.#upstream as UpstreamConnection;
     this.#upstream = null;
     if (close) this.#close = true;
-    if (!this.#bodyDone) {
+    if (!this.#body.done) {
       // Answered early: the rest of the body has no reader, and neither side can be used again.
       upstream.destroy();
       this.#linger();
@@ -204,7 +202,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
         this.#readHead(bytes);
         return;
       case EXCHANGE:
-        if (this.#bodyDone) this.#hold(bytes);
+        if (this.#body.done) this.#hold(bytes);
         else this.#readBody(bytes);
         return;
       case SWALLOW:
@@ -240,7 +238,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
       default:
         // Half a connection is enough to be answered on, but not half a request. Inside TLS, where hardly a client ends
         // its half and reads on, an end is a client that has given up: what it asked for must not go on costing.
-        if (!this.#bodyDone || this.#origin.scheme === "https") this.destroy();
+        if (!this.#body.done || this.#origin.scheme === "https") this.destroy();
         else this.#close = true;
     }
   }
@@ -314,26 +312,16 @@ export class HttpConnection implements Effect, Exchange, Timed {
   /** Turns the scanned head into an action and asks the gate. */
   #request(bytes: Buffer, headEnd: number): void {
     const { scanner, gate } = this.#engine;
-    const { method } = scanner;
-    const upgrade = this.#upgradeAsked(bytes);
-    const action: HttpAction = {
-      kind: "http",
-      scheme: this.#origin.scheme,
-      host: this.#name,
-      port: this.#origin.port,
-      method,
-      path: bytes.toString("latin1", scanner.targetStart, scanner.targetEnd),
-      body: scanner.chunked || scanner.contentLength > 0,
-      upgrade,
-    };
+    const action = requestAction(scanner, bytes, this.#origin);
+    const { method, upgrade } = action;
     this.#action = action;
     this.#asked = { method, minor: scanner.minor, upgrade, close: scanner.close };
     this.#close = scanner.close;
     this.#expectsContinue = scanner.expectsContinue;
     this.#answering = false;
-    const bodyEnd = this.#beginBody(bytes, headEnd);
+    const bodyEnd = this.#body.begin(scanner, bytes, headEnd);
     if (bodyEnd < 0) {
-      this.#refuse(action, "malformed_request", this.#chunks?.fault ?? "bad body");
+      this.#refuse(action, "malformed_request", this.#body.fault);
       return;
     }
     const host = scanner.host;
@@ -356,23 +344,13 @@ export class HttpConnection implements Effect, Exchange, Timed {
     gate.judge(judged, this);
   }
 
-  /** The protocol of an Upgrade that is forwarded. h2c is not: HTTP/2 in a tunnel would be requests nobody judges. */
-  #upgradeAsked(bytes: Buffer): string | null {
-    const { scanner } = this.#engine;
-    if (scanner.upgrade < 0 || !scanner.connectionUpgrade || scanner.minor === 0) return null;
-    const start = scanner.valueStart[scanner.upgrade];
-    const asked = bytes.toString("latin1", start, scanner.valueEnd[scanner.upgrade]).toLowerCase();
-    return /^[!#$%&'*+.^_`|~0-9a-z/-]{1,64}$/.test(asked) && !/^(h2c?|http\/|tls\/)/.test(asked) ? asked : null;
-  }
-
   /**
    * What an override header asks for. An origin may heed it or not, so both methods must be allowed: where the one on
    * the request line is not, that is what is judged.
    */
   #overridden(action: HttpAction, bytes: Buffer): HttpAction {
     const { scanner, gate } = this.#engine;
-    const start = scanner.valueStart[scanner.override];
-    const method = bytes.toString("latin1", start, scanner.valueEnd[scanner.override]).toUpperCase();
+    const method = methodOverride(scanner, bytes);
     if (method === action.method || !isAllowed(gate.preview(action))) return action;
     const overridden = { ...action, method };
     this.#action = overridden;
@@ -387,50 +365,17 @@ export class HttpConnection implements Effect, Exchange, Timed {
     return false;
   }
 
-  /** Follows the body's bytes that came with the head; where they end, or MALFORMED. */
-  #beginBody(bytes: Buffer, headEnd: number): number {
-    const { scanner } = this.#engine;
-    this.#bodyChunked = scanner.chunked;
-    if (scanner.chunked) {
-      this.#chunks ??= new ChunkedFraming();
-      this.#chunks.reset();
-      const end = this.#chunks.feed(bytes, headEnd, bytes.length);
-      this.#bodyDone = end !== MORE;
-      return end === MORE ? bytes.length : end;
-    }
-    const length = Math.max(0, scanner.contentLength);
-    const size = Math.min(length, bytes.length - headEnd);
-    this.#bodyLeft = length - size;
-    this.#bodyDone = this.#bodyLeft === 0;
-    return headEnd + size;
-  }
-
-  /** Follows more of the body; how much of `bytes` belongs to it, or MALFORMED. */
-  #followBody(bytes: Buffer): number {
-    if (this.#bodyChunked) {
-      const end = (this.#chunks as ChunkedFraming).feed(bytes, 0, bytes.length);
-      if (end === MORE) return bytes.length;
-      this.#bodyDone = true;
-      return end;
-    }
-    const size = Math.min(this.#bodyLeft, bytes.length);
-    this.#bodyLeft -= size;
-    this.#bodyDone = this.#bodyLeft === 0;
-    return size;
-  }
-
   #readBody(bytes: Buffer): void {
     const upstream = this.#upstream as UpstreamConnection;
-    const size = this.#followBody(bytes);
+    const size = this.#body.follow(bytes);
     if (size === MALFORMED) {
       upstream.destroy();
       this.#upstream = null;
-      this.#bodyDone = false;
-      this.#refuse(this.#action as HttpAction, "malformed_request", this.#chunks?.fault ?? "bad body");
+      this.#refuse(this.#action as HttpAction, "malformed_request", this.#body.fault);
       return;
     }
     this.#outgoing = null; // what has left in parts cannot be sent again
-    this.deadline = this.#bodyDone ? never : this.#engine.deadlines.now + bodySeconds;
+    this.deadline = this.#body.done ? never : this.#engine.deadlines.now + bodySeconds;
     if (size < bytes.length) this.#hold(bytes.subarray(size));
     if (!upstream.send(size < bytes.length ? bytes.subarray(0, size) : bytes)) this.#socket.pause();
   }
@@ -449,10 +394,10 @@ export class HttpConnection implements Effect, Exchange, Timed {
   #transmit(upstream: UpstreamConnection): void {
     this.#upstream = upstream;
     this.#state = EXCHANGE;
-    this.deadline = this.#bodyDone ? never : this.#engine.deadlines.now + bodySeconds;
+    this.deadline = this.#body.done ? never : this.#engine.deadlines.now + bodySeconds;
     upstream.begin(this, this.#asked as Asked);
     const taken = upstream.send(this.#outgoing as Buffer);
-    if (!this.#bodyDone) {
+    if (!this.#body.done) {
       if (taken) this.#release();
       else this.#socket.pause();
     }
@@ -460,7 +405,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
 
   /** A connection that had gone stale, and a request that is harmless to send twice and of which nothing was lost. */
   #mayRetry(upstream: UpstreamConnection): boolean {
-    if (!upstream.reused || upstream.heard || this.#outgoing === null || !this.#bodyDone) return false;
+    if (!upstream.reused || upstream.heard || this.#outgoing === null || !this.#body.done) return false;
     const method = this.#action?.method;
     return (method === "GET" || method === "HEAD" || method === "OPTIONS") && this.#asked?.upgrade === null;
   }
@@ -500,8 +445,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   }
 
   #deny(decision: Extract<Decision, { verdict: "deny" }>): void {
-    const unread = !this.#bodyDone;
-    const swallows = !this.#bodyChunked && this.#bodyLeft <= maxSwallow && !this.#expectsContinue;
+    const unread = !this.#body.done;
+    const swallows = this.#body.left <= maxSwallow && !this.#expectsContinue;
     const close = this.#close || this.#clientEnded || (unread && !swallows);
     const head = this.#asked?.method === "HEAD";
     this.#outgoing = null;
@@ -515,8 +460,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   }
 
   #swallow(bytes: Buffer): void {
-    const size = this.#followBody(bytes);
-    if (!this.#bodyDone) return;
+    const size = this.#body.follow(bytes);
+    if (!this.#body.done) return;
     if (size < bytes.length) this.#hold(bytes.subarray(size));
     this.#finish();
   }
@@ -539,8 +484,4 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const { scheme, port } = this.#origin;
     return { kind: "connect", host: this.#name, port, protocol: scheme === "https" ? "tls" : "http" };
   }
-}
-
-function isBodiless(method: string): boolean {
-  return method === "GET" || method === "HEAD";
 }
