@@ -15,6 +15,7 @@ import { createSyntheticNames } from "#proxy/dns/synthetic-names.ts";
 import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
+import { createMemoryRelease } from "#sandbox/freed-memory.ts";
 
 const { values } = parseArgs({
   options: {
@@ -47,6 +48,7 @@ const boundary = openBoundary({
   resolve: createResolver({ placed: policy.upstream.resolve }),
   upstream: openUpstreamTrust({ caFiles: parsed.document.upstream?.ca ?? [] }),
   dnsDeny: "answer",
+  releaseMemory: createMemoryRelease(),
 });
 const address = names.addressOf("localhost", 4, true) ?? "";
 const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
@@ -62,4 +64,3 @@ process.on("SIGTERM", async () => {
     `${JSON.stringify({ counts: log.counts, seq: log.seq, broken: log.broken?.message ?? null })}\n`,
   );
 });
-process.on("SIGUSR2", () => globalThis.gc?.());

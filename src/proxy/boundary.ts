@@ -12,6 +12,7 @@ import { serveDatagrams, serveStream } from "./dns/server.ts";
 import { createSyntheticNames, type SyntheticNames } from "./dns/synthetic-names.ts";
 import type { Open } from "./http/http-engine.ts";
 import { UpstreamPool } from "./http/upstream-pool.ts";
+import { QuietMoment } from "./quiet-moment.ts";
 import { Arrival } from "./tcp/arrival.ts";
 import type { Reception } from "./tcp/reception.ts";
 import type { CertificateAuthority } from "./tls/authority.ts";
@@ -36,6 +37,8 @@ export interface BoundaryOptions {
   readonly names?: SyntheticNames;
   /** Connections of the cell at once; one more is reset. */
   readonly maxConnections?: number;
+  /** Gives freed memory back to the host: called in a quiet moment after many connections have gone. */
+  readonly releaseMemory?: () => void;
 }
 
 export interface Boundary {
@@ -72,11 +75,16 @@ export function openBoundary(options: BoundaryOptions): Boundary {
     nothing,
   };
   const resolver = { gate, names, dnsDeny: options.dnsDeny };
+  const quiet = options.releaseMemory === undefined ? null : new QuietMoment(deadlines, options.releaseMemory);
   let closed = false;
 
   function keep(socket: Socket): void {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    quiet?.came();
+    socket.once("close", () => {
+      sockets.delete(socket);
+      quiet?.went();
+    });
   }
 
   return {
