@@ -1,6 +1,6 @@
 // What is worth a second look in a policy that is valid: what opens more than it seems to, and what does nothing.
 
-import { addressClass } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 import { isLiteralAddress } from "#lib/host-name.ts";
 import { compilePolicy, type PolicyPart } from "./compile.ts";
 import { type Endpoint, type HostPattern, isOverBroad, parseEndpoint } from "./host-pattern.ts";

@@ -7,7 +7,8 @@
 import type { Action, HttpAction } from "#core/action.ts";
 import type { Allow, Decision, Deny } from "#core/decision.ts";
 import type { DenyReason } from "#core/reason.ts";
-import { addressClass, type Cidr, contains, parseAddress, parseCidr } from "#lib/address.ts";
+import { type Cidr, contains, parseAddress, parseCidr } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 import { hostAndPort, normalHost } from "#lib/host-name.ts";
 import type { CompiledPolicy, PolicyPart } from "./compile.ts";
 import { type HostView, portTables } from "./host-table.ts";

@@ -3,7 +3,7 @@
 // because hosts are the agent's to choose.
 
 import type { Deny } from "#core/decision.ts";
-import { addressClass } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 import { isLiteralAddress } from "#lib/host-name.ts";
 import type { HostPattern } from "./host-pattern.ts";
 import { buildPortTable, type Habit, habitOf, type PortTable } from "./port-table.ts";

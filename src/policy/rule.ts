@@ -2,7 +2,7 @@
 // The decision of each is made here once, and shared by every action that gets it.
 
 import type { Allow, Obligations } from "#core/decision.ts";
-import { addressClass } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
 import { isLiteralAddress } from "#lib/host-name.ts";
 import { type HostPattern, type Parsed, parseEndpoint, parseHostPattern } from "./host-pattern.ts";

@@ -1,10 +1,9 @@
-// src/lib/address.ts: agrees with Node on what an address is, has one text for one value, and no wrapping hides a class.
+// src/lib/address.ts and address-class.ts: agrees with Node on what an address is, has one text for one value, and no wrapping hides a class.
 
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
 import {
   addressBytes,
-  addressClass,
   addressFromBytes,
   contains,
   formatAddress,
@@ -12,6 +11,7 @@ import {
   parseAddress,
   parseCidr,
 } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 
 const texts =
   "1.2.3.4 169.254.169.254 ::1 2001:db8::1 ::ffff:10.0.0.1 64:ff9b::10.0.0.1 2002:7f00:1:: 10.0.0.0/8 fd00::/8 fe80::1%eth0 1:2:3:4:5:6:7:8 ::ffff:0:0/96";

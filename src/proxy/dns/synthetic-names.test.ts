@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addressClass } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 import { createSyntheticNames } from "./synthetic-names.ts";
 
 test("a name keeps its address, in both families, and the address knows its name", () => {
