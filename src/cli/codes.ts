@@ -1,9 +1,9 @@
 // Every code that sallyport gives to a person or a program, with what it means and what to do about it. The codes
 // come from three closed unions; a code that is added there without a text here does not compile.
 
-import type { FailureCode } from "#core/failure.ts";
+import { type FailureCode, exitCodeOf as failureExit } from "#core/failure.ts";
 import { type DenyReason, denyReasons, statusOf } from "#core/reason.ts";
-import { exitCodeOf, type TerminationKind } from "#core/termination.ts";
+import { type TerminationKind, exitCodeOf as terminationExit } from "#core/termination.ts";
 
 export interface CodeText {
   readonly code: string;
@@ -47,57 +47,40 @@ const denialRemedies: Readonly<Record<DenyReason, string>> = {
     "See the end of the session's events; if it is not a full disk or a lost process, report it as a bug.",
 };
 
-const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: string, exit: number]>> = {
-  usage: ["The command line cannot be read.", "See sallyport COMMAND --help.", 125],
-  policy_invalid: [
-    "The policy says something that is not in its schema.",
-    "Correct it at the place that is named.",
-    125,
-  ],
-  policy_unreadable: ["The policy's file cannot be read.", "Look at its path and permissions.", 125],
-  not_enforced_yet: ["The policy asks for something this build cannot enforce.", denialRemedies.not_enforced_yet, 125],
+const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: string]>> = {
+  usage: ["The command line cannot be read.", "See sallyport COMMAND --help."],
+  policy_invalid: ["The policy says something that is not in its schema.", "Correct it at the place that is named."],
+  policy_unreadable: ["The policy's file cannot be read.", "Look at its path and permissions."],
+  not_enforced_yet: ["The policy asks for something this build cannot enforce.", denialRemedies.not_enforced_yet],
   home_unusable: [
     "The home of sallyport cannot be used.",
     "It must be a folder of yours alone (0700); SALLYPORT_HOME names another.",
-    125,
   ],
-  home_busy: ["Another process holds the home.", "Wait for it to end.", 125],
+  home_busy: ["Another process holds the home.", "Wait for it to end."],
   workspace_refused: [
     "This folder cannot be an agent's workspace.",
     "Work in a folder of the project, not in your home, / or /etc.",
-    125,
   ],
   platform_unsupported: [
     "This system cannot run a cell.",
     "Linux 5.15 or newer on x86_64 or arm64; sallyport doctor says what is missing.",
-    125,
   ],
-  sandbox_unavailable: [
-    "Something that a cell needs is missing.",
-    "sallyport doctor names it, and how to get it.",
-    125,
-  ],
+  sandbox_unavailable: ["Something that a cell needs is missing.", "sallyport doctor names it, and how to get it."],
   sandbox_failed: [
     "The cell could not be made, and nothing of the agent ran.",
     "sallyport doctor tries each step by itself.",
-    125,
   ],
-  boundary_failed: [
-    "The boundary stopped, and the run with it.",
-    "Report it as a bug, with the session's events.",
-    125,
-  ],
-  log_unwritable: ["The log cannot be written, so nothing may happen.", "Make room on the disk of the home.", 125],
-  log_broken: ["The log does not verify.", "sallyport audit verify says at which event; keep the file.", 1],
-  session_unknown: ["There is no session of that id.", "sallyport sessions list shows those that are there.", 1],
-  session_damaged: ["The session's folder lacks something or was changed.", "sallyport audit verify says what.", 1],
+  boundary_failed: ["The boundary stopped, and the run with it.", "Report it as a bug, with the session's events."],
+  log_unwritable: ["The log cannot be written, so nothing may happen.", "Make room on the disk of the home."],
+  log_broken: ["The log does not verify.", "sallyport audit verify says at which event; keep the file."],
+  session_unknown: ["There is no session of that id.", "sallyport sessions list shows those that are there."],
+  session_damaged: ["The session's folder lacks something or was changed.", "sallyport audit verify says what."],
   program_not_found: [
     "The program is not in the cell.",
     "Give its path, and see that it is below /usr, /opt, the workspace or a known toolchain.",
-    127,
   ],
-  program_not_executable: ["The program cannot be executed.", "chmod +x, or name its interpreter.", 126],
-  internal_error: ["sallyport met something that it does not expect.", "This is a bug: please report it.", 125],
+  program_not_executable: ["The program cannot be executed.", "chmod +x, or name its interpreter."],
+  internal_error: ["sallyport met something that it does not expect.", "This is a bug: please report it."],
 };
 
 const terminations: Readonly<Record<TerminationKind, readonly [meaning: string, remedy: string]>> = {
@@ -128,11 +111,11 @@ export function allCodes(): CodeText[] {
       status: statusOf(code),
     });
   }
-  for (const [code, [meaning, remedy, exit]] of Object.entries(failures)) {
-    codes.push({ code, kind: "failure", meaning, remedy, exit });
+  for (const [code, [meaning, remedy]] of Object.entries(failures)) {
+    codes.push({ code, kind: "failure", meaning, remedy, exit: failureExit(code as FailureCode) });
   }
   for (const [code, [meaning, remedy]] of Object.entries(terminations)) {
-    codes.push({ code, kind: "termination", meaning, remedy, exit: exitCodeOf(code as TerminationKind) });
+    codes.push({ code, kind: "termination", meaning, remedy, exit: terminationExit(code as TerminationKind) });
   }
   return codes;
 }

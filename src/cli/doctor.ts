@@ -3,6 +3,7 @@
 
 import { lstatSync } from "node:fs";
 import type { Command } from "commander";
+import { Failure } from "#core/failure.ts";
 import { type Finding, probeKernel } from "#sandbox/probe.ts";
 import { homePath } from "./home.ts";
 import { printable, printJson, printLine } from "./output.ts";
@@ -60,7 +61,7 @@ function homeFinding(): Finding {
     }
     return { id, ok: true, detail: path, remedy: null };
   } catch (error) {
-    const remedy = (error as { remedy?: string | null }).remedy ?? "Name another folder in SALLYPORT_HOME.";
+    const remedy = (error instanceof Failure ? error.remedy : null) ?? "Name another folder in SALLYPORT_HOME.";
     return { id, ok: false, detail: error instanceof Error ? error.message : String(error), remedy };
   }
 }

@@ -1,7 +1,7 @@
 // How the command line prints: results on stdout, everything about them on stderr, failures in one shape.
 
 import { styleText } from "node:util";
-import { Failure, type FailureRecord } from "#core/failure.ts";
+import { exitCodeOf, Failure, type FailureRecord } from "#core/failure.ts";
 
 /** One machine-readable value on stdout, as one line of JSON. */
 export function printJson(value: unknown): void {
@@ -71,19 +71,4 @@ function isFullDisk(error: unknown): error is NodeJS.ErrnoException {
 function stackPlace(error: unknown): string | null {
   const line = error instanceof Error ? error.stack?.split("\n")[1] : undefined;
   return line === undefined ? null : line.trim();
-}
-
-function exitCodeOf(code: FailureRecord["code"]): number {
-  switch (code) {
-    case "program_not_found":
-      return 127;
-    case "program_not_executable":
-      return 126;
-    case "session_unknown":
-    case "log_broken":
-    case "session_damaged":
-      return 1;
-    default:
-      return 125;
-  }
 }

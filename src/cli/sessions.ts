@@ -2,8 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import type { Verification } from "#audit/verify/session.ts";
-import { verifySession } from "#audit/verify/session.ts";
+import { type Verification, verifySession } from "#audit/verify/session.ts";
 import { Failure } from "#core/failure.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import type { SessionFolder } from "#session/folder.ts";

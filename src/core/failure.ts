@@ -47,3 +47,19 @@ export class Failure extends Error {
     return { code: this.code, message: this.message, place: this.place, remedy: this.remedy };
   }
 }
+
+/** The exit code of a command that ended with this failure; `run` gives those of a shell for a program it cannot start. */
+export function exitCodeOf(code: FailureCode): 1 | 125 | 126 | 127 {
+  switch (code) {
+    case "program_not_found":
+      return 127;
+    case "program_not_executable":
+      return 126;
+    case "session_unknown":
+    case "log_broken":
+    case "session_damaged":
+      return 1;
+    default:
+      return 125;
+  }
+}

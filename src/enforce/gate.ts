@@ -1,7 +1,7 @@
 // The one order of the checks. Every door asks here, nothing that a user configures can skip a stage, and every
 // path ends in an event that is written before its effect is told to go on.
 //
-//   request cap → connection and request policy (evaluate) → event → effect → address class (reachable, at connect time)
+//   connection and request policy (evaluate) → request cap → event → effect → address class (reachable, at connect time)
 //
 // Synchronous throughout: no stage of this list waits on a socket.
 
