@@ -93,6 +93,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     engine.open.add(this);
     socket.on("data", (bytes: Buffer) => this.#came(bytes));
     socket.on("drain", () => this.#canWrite());
+    socket.on("finish", () => this.#allSent());
     socket.on("end", () => this.#cameEnd());
     socket.on("error", () => this.destroy());
     socket.on("close", () => this.destroy());
@@ -230,7 +231,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
         this.#lingerFrom();
         return;
       case LINGER:
-        if (this.#socket.writableEnded) this.deadline = Math.min(this.deadline, this.#engine.deadlines.now + 1);
+        if (this.#socket.writableFinished) this.destroy();
         return;
       case TUNNEL:
         this.#upstream?.sendEnd();
@@ -475,9 +476,20 @@ export class HttpConnection implements Effect, Exchange, Timed {
     if (this.#state === CLOSED) return;
     this.#state = LINGER;
     this.#early = null;
-    this.deadline = this.#engine.deadlines.now + lingerSeconds;
-    if (this.#clientEnded && this.#socket.writableFinished) this.destroy();
+    // A slow reader gets its answer whole; only who has it all, and stays, is hurried.
+    this.deadline = this.#engine.deadlines.now + bodySeconds;
+    if (this.#socket.writableFinished) this.#allSent();
     else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #allSent(): void {
+    if (this.#state !== LINGER) return;
+    if (this.#clientEnded) {
+      this.destroy();
+      return;
+    }
+    this.deadline = this.#engine.deadlines.now + lingerSeconds;
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #connectAction(): Action {
