@@ -4,20 +4,10 @@
 // at the start is taken away at the end and told. Paths are followed component by component afterwards, never through
 // a symbolic link that the agent may have made.
 
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { codeOf, reaching, standsAt, takeAway } from "./put-right.ts";
 import { isWithin } from "./toolchains.ts";
 
 const refusedExactly = [
@@ -129,6 +119,11 @@ export function guardWorkspace(workspace: string, also: readonly string[]): Guar
       for (const part of components(workspace, dirname(module))) around.add(part);
       guardGit(module);
     }
+    // A worktree elsewhere on the host takes its configuration from where these say.
+    for (const tree of foldersOf(join(git, "worktrees"))) {
+      for (const part of components(workspace, tree)) around.add(part);
+      for (const name of ["commondir", "config.worktree"]) guard(join(tree, name));
+    }
   } else if (facts !== undefined) guard(git); // a worktree's or a link: it stays what it is
   return {
     workspace,
@@ -156,6 +151,13 @@ function gitModules(folder: string, found: string[] = []): string[] {
   return found;
 }
 
+/** Folders in a folder, at most 256. */
+function foldersOf(folder: string): string[] {
+  if (!lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  const found = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return found.slice(0, 256).map((entry) => join(folder, entry.name));
+}
+
 /** Every path from below `top` down to `path`. */
 function components(top: string, path: string): string[] {
   const parts: string[] = [];
@@ -172,49 +174,69 @@ export interface Restored {
   readonly keys: readonly string[];
 }
 
-/** Takes away what the agent made where nothing may be made. `attic`: a folder that the removed things are moved to. */
-export function removeAdditions(guarded: Guarded, attic: string): Restored[] {
+/**
+ * Takes away what the agent made where nothing may be made. `attic`: a folder that the removed things are moved to.
+ * What fails for one path is given to `failed`, and the others are still seen to.
+ */
+export function removeAdditions(
+  guarded: Guarded,
+  attic: string,
+  failed: (path: string, error: unknown) => void = (_, error) => {
+    throw error;
+  },
+): Restored[] {
   const restored: Restored[] = [];
   const { workspace } = guarded;
+  const at = (path: string) => standsAt(workspace, path);
   const take = (path: string) => {
     const name = path.slice(workspace.length + 1);
-    try {
-      const target = join(attic, name);
-      mkdirSync(dirname(target), { recursive: true });
-      renameSync(path, target);
-    } catch {
-      rmSync(path, { recursive: true, force: true }); // another file system
-    }
+    takeAway(workspace, path, join(attic, name));
     restored.push({ path: name, action: "removed", keys: [] });
   };
-  for (const path of guarded.absent) {
+  const each = (paths: Iterable<string>, act: (path: string) => void) => {
+    for (const path of paths) {
+      try {
+        act(path);
+      } catch (error) {
+        failed(path, error);
+      }
+    }
+  };
+  each(guarded.absent, (path) => {
     for (const part of components(workspace, path)) {
-      const facts = lstatSync(part, { throwIfNoEntry: false });
+      const facts = at(part);
       if (facts === undefined) break;
       if (part === path || facts.isSymbolicLink()) {
         take(part);
         break;
       }
     }
-  }
-  for (const [path, target] of guarded.links) {
-    const facts = lstatSync(path, { throwIfNoEntry: false });
-    if (facts?.isSymbolicLink() && readlinkSync(path) === target) continue;
+  });
+  each(guarded.links.keys(), (path) => {
+    const target = guarded.links.get(path) as string;
+    const facts = at(path);
+    if (facts?.isSymbolicLink() && readlinkSync(path) === target) return;
     if (facts !== undefined) take(path);
-    symlinkSync(target, path);
+    reaching(workspace, path, () => symlinkSync(target, path));
     restored.push({ path: path.slice(workspace.length + 1), action: "link_restored", keys: [] });
-  }
-  if (guarded.newGit !== null && lstatSync(guarded.newGit, { throwIfNoEntry: false }) !== undefined) {
-    // A repository that the agent made keeps all but what would run.
-    if (!lstatSync(guarded.newGit).isDirectory()) take(guarded.newGit);
-    else {
-      for (const name of protectedInGit) {
-        const path = join(guarded.newGit, name);
-        const facts = lstatSync(path, { throwIfNoEntry: false });
-        if (facts !== undefined && !(name === "hooks" && facts.isDirectory() && onlySamples(path))) take(path);
-      }
-    }
-  }
+  });
+  const { newGit } = guarded;
+  if (newGit === null) return restored;
+  // A repository that the agent made keeps all but what would run.
+  each([newGit], () => {
+    const facts = at(newGit);
+    if (facts !== undefined && !facts.isDirectory()) take(newGit);
+  });
+  if (!at(newGit)?.isDirectory()) return restored;
+  each(
+    protectedInGit.map((name) => join(newGit, name)),
+    (path) => {
+      const facts = at(path);
+      if (facts === undefined) return;
+      const samples = path === join(newGit, "hooks") && facts.isDirectory();
+      if (!samples || !reaching(workspace, path, () => onlySamples(path))) take(path);
+    },
+  );
   return restored;
 }
 
@@ -223,8 +245,13 @@ function onlySamples(hooks: string): boolean {
   return readdirSync(hooks, { withFileTypes: true }).every((entry) => entry.isFile() && entry.name.endsWith(".sample"));
 }
 
-/** The text of an agent's file, or null when it is no regular file of at most 1 MiB. */
-export function readAgentFile(path: string): string | null {
-  const facts = lstatSync(path, { throwIfNoEntry: false });
-  return facts?.isFile() && facts.size <= 2 ** 20 ? readFileSync(path, "utf8") : null;
+/** The text of an agent's file below `top`, or null when it is no regular file of at most 1 MiB that can be read. */
+export function readAgentFile(top: string, path: string): string | null {
+  try {
+    const facts = standsAt(top, path);
+    return facts?.isFile() && facts.size <= 2 ** 20 ? readFileSync(path, "utf8") : null;
+  } catch (error) {
+    if (codeOf(error) === "EACCES") return null;
+    throw error;
+  }
 }

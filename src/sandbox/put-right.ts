@@ -1,0 +1,99 @@
+// Taking things away from a folder that an agent owned: it may have closed folders to their owner, filled them with more
+// than can be deleted, or put something where a draft would go. None of that may keep what it made in place.
+// Rules: runs when no process of the cell is left; modes are changed through a descriptor of the folder itself, never
+// through a symbolic link; what can neither be moved nor deleted is renamed where it stands.
+
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+} from "node:fs";
+import { dirname, join } from "node:path";
+
+const O_PATH = 0o10000000;
+
+/** What stands at a path, or undefined; `top`: the folder from which on folders may have been closed. */
+export function standsAt(top: string, path: string): Stats | undefined {
+  try {
+    return reaching(top, path, () => lstatSync(path, { throwIfNoEntry: false }));
+  } catch (error) {
+    if (codeOf(error) === "ENOTDIR") return undefined; // a file where a folder would have to be
+    throw error;
+  }
+}
+
+/** Does something at `path`; where a folder from `top` down to it refuses, they are opened to their owner and it is done again. */
+export function reaching<T>(top: string, path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (codeOf(error) !== "EACCES") throw error;
+    const folders = [path];
+    for (let at = path; at !== top && at.length > top.length; ) {
+      at = dirname(at);
+      folders.unshift(at);
+    }
+    for (const folder of folders) openUp(folder);
+    return act();
+  }
+}
+
+/** Moves `path` to `target`; else deletes it; else renames it beside itself, to a name that nothing runs. */
+export function takeAway(top: string, path: string, target: string): void {
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    reaching(top, path, () => renameSync(path, target));
+  } catch {
+    try {
+      remove(top, path); // another file system
+    } catch {
+      reaching(top, path, () => renameSync(path, `${path}.removed-${randomBytes(4).toString("hex")}`));
+    }
+  }
+}
+
+/** Deletes a tree, its closed folders too. @throws what `rmSync` throws for one that is too deep */
+export function remove(top: string, path: string): void {
+  const all = () => reaching(top, path, () => rmSync(path, { recursive: true, force: true }));
+  try {
+    all();
+  } catch {
+    openAll(path);
+    all();
+  }
+}
+
+function openAll(top: string): void {
+  const folders = [top];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    if (!lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) continue;
+    openUp(folder);
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+  }
+}
+
+/** Gives its owner a folder back; anything else is left as it is. */
+function openUp(path: string): void {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY);
+  try {
+    const { mode } = fstatSync(fd);
+    if ((mode & 0o700) !== 0o700) chmodSync(`/proc/self/fd/${fd}`, (mode & 0o777) | 0o700);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function codeOf(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
