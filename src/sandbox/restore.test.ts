@@ -6,13 +6,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { remove } from "./put-right.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { guardWorkspace } from "./workspace.ts";
 
@@ -33,7 +33,7 @@ function asOrdinaryUser(act: (workspace: string, scratch: string) => void): void
     act(...folders);
   } finally {
     if (isRoot) process.seteuid?.(0);
-    rmSync(base, { recursive: true, force: true });
+    remove(base, base);
   }
 }
 
