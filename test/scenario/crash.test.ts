@@ -1,4 +1,4 @@
-// No effect without its entry: sallyport is killed with SIGKILL at a random moment while requests pour through it. What the
+// No effect without its event: sallyport is killed with SIGKILL at a random moment while requests pour through it. What the
 // upstream received must be in the log, the log must verify up to a cut tail, and nothing of the cell may go on.
 
 import assert from "node:assert/strict";
@@ -77,7 +77,7 @@ for (let round = 1; round <= 5; round++) {
         .filter((line) => line !== "")
         .map((line) => (JSON.parse(line) as { action?: { path?: string } }).action?.path),
     );
-    for (const id of ids) assert.ok(logged.has(id), `${id} arrived without an entry`);
+    for (const id of ids) assert.ok(logged.has(id), `${id} arrived without an event`);
     assert.ok(ids.size >= arrived);
     assert.equal(ids.size, settled, "requests still arrive after the end");
 

@@ -26,7 +26,7 @@ after(async () => {
   place?.close();
 });
 
-test("requests are denied from the entry on that could not be written, and the run ends with 125", async () => {
+test("requests are denied from the event on that could not be written, and the run ends with 125", async () => {
   const kept = join(place.root, "kept");
   mkdirSync(kept);
   // asks until it is refused, then asks once more, and tells the last two answers
@@ -65,5 +65,5 @@ test("requests are denied from the entry on that could not be written, and the r
     .split("\n")
     .map((line) => (JSON.parse(line) as { action?: { path?: string } }).action?.path);
   const logged = new Set(paths);
-  for (const { url } of server.requests) assert.ok(logged.has(url), `${url} arrived without an entry`);
+  for (const { url } of server.requests) assert.ok(logged.has(url), `${url} arrived without an event`);
 });
