@@ -78,7 +78,7 @@ class RunGate implements Gate {
   }
 
   reachable(allow: Allow, addresses: readonly string[]): readonly string[] {
-    return reachable(this.#policy, allow, addresses);
+    return reachable(allow, addresses);
   }
 
   preview(action: Action): Decision {

@@ -31,7 +31,7 @@ export function evaluate(policy: CompiledPolicy, action: Action): Decision {
  * Of the addresses, those that the rule behind `allow` lets the boundary connect to: public ones, and those in its
  * private ranges. A metadata, unspecified, multicast or broadcast address needs a range of exactly that one address.
  */
-export function reachable(_policy: CompiledPolicy, allow: Allow, addresses: readonly string[]): readonly string[] {
+export function reachable(allow: Allow, addresses: readonly string[]): readonly string[] {
   const open = addresses.filter((address) => isOpen(allow, address));
   return open.length === addresses.length ? addresses : open;
 }
@@ -108,7 +108,7 @@ function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, {
   if (view.tables.length === 0) return denied("domain_not_allowed", remedyFor(part, action), null);
   const there = portTables(view, action.port);
   const near = there[0]?.best ?? null;
-  if (near === null) return denied("port_not_allowed", remedyFor(part, action), null);
+  if (near === null) return denied("port_not_allowed", remedyFor(part, action, true), null);
   const nearby = `the nearest rule is ${near.allow.rule}`;
   if (action.kind === "connect") return denied("protocol_not_allowed", null, nearby);
   const tables = there
@@ -126,18 +126,23 @@ function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, {
 }
 
 /** Null for a host that is not in normal form: a door's mistake, or bytes that are not to be repeated. */
-function remedyFor(part: PolicyPart, action: Action): string | null {
+function remedyFor(part: PolicyPart, action: Action, onePort = false): string | null {
   if (normalHost(action.host) !== action.host) return null;
-  return part.addable ? allowFlag(action) : `Add "${endpointOf(action)}" to [network] allow in ${part.name}`;
+  return part.addable
+    ? allowFlag(action, onePort)
+    : `Add "${endpointOf(action, onePort)}" to [network] allow in ${part.name}`;
 }
 
-function allowFlag(action: Action): string {
-  return `--allow ${endpointOf(action)}`;
+function allowFlag(action: Action, onePort = false): string {
+  return `--allow ${endpointOf(action, onePort)}`;
 }
 
-/** As an entry of `allow` names it: a bare name is ports 80 and 443. */
-function endpointOf(action: Action): string {
-  const bare = action.kind === "dns" || action.port === 80 || action.port === 443;
+/**
+ * As an entry of `allow` names it: a bare name is ports 80 and 443. `onePort` names this port alone: where a rule narrows
+ * the host's other port to methods or paths, a bare name would open it whole.
+ */
+function endpointOf(action: Action, onePort: boolean): string {
+  const bare = action.kind === "dns" || (!onePort && (action.port === 80 || action.port === 443));
   if (!bare) return hostAndPort(action.host, action.port);
   return action.host.includes(":") ? `[${action.host}]` : action.host;
 }

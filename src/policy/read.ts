@@ -8,10 +8,11 @@ import { nearest } from "./nearest.ts";
 import { type Keys, operatorForm, type Shape, schema } from "./schema.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
-export type JsonValue = string | number | boolean | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+/** A value of a policy's document: JSON without null. */
+type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
 
 export interface Read {
-  readonly document: { readonly [key: string]: JsonValue };
+  readonly document: { readonly [key: string]: Value };
   readonly places: Map<string, Place>;
   readonly problems: Problem[];
 }
@@ -35,8 +36,8 @@ class Reader {
     return undefined;
   }
 
-  table(table: Table, keys: Keys, required: readonly string[], path: string): { [key: string]: JsonValue } {
-    const out: { [key: string]: JsonValue } = {};
+  table(table: Table, keys: Keys, required: readonly string[], path: string): { [key: string]: Value } {
+    const out: { [key: string]: Value } = {};
     for (const [name, entry] of table.entries) {
       if (!Object.hasOwn(keys, name)) {
         this.unknownKey(name, entry, Object.keys(keys), path);
@@ -61,7 +62,7 @@ class Reader {
     this.wrong(entry.at, `${where} has no key ${JSON.stringify(name.slice(0, 64))}`, remedy);
   }
 
-  value(node: Node, shape: Shape, path: string): JsonValue | undefined {
+  value(node: Node, shape: Shape, path: string): Value | undefined {
     switch (shape.type) {
       case "table":
         if (node.kind !== "table")
@@ -89,7 +90,7 @@ class Reader {
     }
   }
 
-  list(node: List, of: Shape, path: string): JsonValue | undefined {
+  list(node: List, of: Shape, path: string): Value | undefined {
     return this.all(
       node.items.map((item, index) => {
         this.places.set(`${path}[${index}]`, item.at);
@@ -99,13 +100,13 @@ class Reader {
   }
 
   /** The values; undefined where one could not be read, so that no shorter list stands for what was written. */
-  all(values: readonly (JsonValue | undefined)[]): readonly JsonValue[] | undefined {
+  all(values: readonly (Value | undefined)[]): readonly Value[] | undefined {
     const read = values.filter((value) => value !== undefined);
     return read.length === values.length ? read : undefined;
   }
 
-  map(node: Table, of: Shape, path: string): JsonValue {
-    const out: { [key: string]: JsonValue } = Object.create(null);
+  map(node: Table, of: Shape, path: string): Value {
+    const out: { [key: string]: Value } = Object.create(null);
     for (const [name, entry] of node.entries) {
       const key = this.parsed(checkHostKey(name), entry.at, path);
       if (key === undefined) continue;
@@ -117,7 +118,7 @@ class Reader {
     return { ...out };
   }
 
-  scalar(value: string | number | boolean | null, at: Place, shape: Shape, path: string): JsonValue | undefined {
+  scalar(value: string | number | boolean | null, at: Place, shape: Shape, path: string): Value | undefined {
     const expected = () => this.wrong(at, `${path} is ${article(shape)}, not ${toldValue(value)}`, null);
     switch (shape.type) {
       case "string":

@@ -89,7 +89,7 @@ export function run(input: Uint8Array): void {
   checkPolicy(policy);
   for (const action of actions) {
     const decision = evaluate(compiled, action);
-    if (decision.verdict === "allow") reachable(compiled, decision, ["10.0.0.1", "93.184.216.34", "169.254.169.254"]);
+    if (decision.verdict === "allow") reachable(decision, ["10.0.0.1", "93.184.216.34", "169.254.169.254"]);
     explain(compiled, action);
   }
   const again = compilePolicy([parsePolicy(compiled.canonical.slice(1, -1), { name: "again", format: "json" })]);
