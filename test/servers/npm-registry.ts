@@ -62,11 +62,18 @@ export async function startNpmRegistry(o: {
     writeFileSync(join(source, "package.json"), JSON.stringify({ name, version, main: "index.js", dependencies }));
     for (const [file, text] of Object.entries(files)) writeFileSync(join(source, file), text);
     // npm wants a token to publish, though this registry asks for none
-    writeFileSync(
-      join(source, ".npmrc"),
-      `registry=https://127.0.0.1:${port}/\n//127.0.0.1:${port}/:_authToken=none\ncafile=${o.caFile}\n`,
-    );
-    await promisify(execFile)("npm", ["publish", "--ignore-scripts", "--loglevel=error"], { cwd: source });
+    writeFileSync(join(source, ".npmrc"), `//127.0.0.1:${port}/:_authToken=none\n`);
+    // As flags: under `npm test` npm's own settings are in the environment, which goes before a file.
+    const flags = [
+      `--registry=https://127.0.0.1:${port}/`,
+      `--cafile=${o.caFile}`,
+      "--ignore-scripts",
+      "--loglevel=error",
+    ];
+    await promisify(execFile)("npm", ["publish", ...flags], { cwd: source }).catch((error: unknown) => {
+      child.kill();
+      throw error;
+    });
   }
 
   return {
