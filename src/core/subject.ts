@@ -3,7 +3,7 @@
 export interface Subject {
   readonly agent_id: string;
   readonly owner: string;
-  /** `local` runs have the id `local`; a policy without an id has `none`. */
+  /** `local` where the policy is a file or flags, and nobody has published it. */
   readonly policy_id: string;
   readonly policy_version: number;
   /** `sha256:` and 64 hex digits, of the effective policy's canonical JSON. */
