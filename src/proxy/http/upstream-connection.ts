@@ -6,6 +6,7 @@
 import type { Socket } from "node:net";
 import type { Allow } from "#core/decision.ts";
 import { type Deadlines, never, type Timed } from "../deadlines.ts";
+import { errorCode } from "../upstream/dial.ts";
 import { MALFORMED, MORE } from "../wire/http1-bytes.ts";
 import { ChunkedFraming } from "../wire/http1-chunked.ts";
 import { isWord } from "../wire/http1-fields.ts";
@@ -88,7 +89,7 @@ export class UpstreamConnection implements Timed {
     this.socket = socket;
     socket.on("drain", () => this.#exchange?.drained());
     socket.on("end", () => this.#ended("the upstream closed the connection before its response was whole"));
-    socket.on("error", (error) => this.#ended(`the connection to the upstream failed: ${codeOf(error)}`));
+    socket.on("error", (error) => this.#ended(`the connection to the upstream failed: ${errorCode(error)}`));
     socket.on("close", () => this.#ended("the connection to the upstream was closed"));
     this.#deadlines.watch(this);
   }
@@ -332,9 +333,4 @@ function copyOf(lent: Buffer, start: number, end: number): Buffer {
   const copy = Buffer.allocUnsafe(end - start);
   lent.copy(copy, 0, start, end);
   return copy;
-}
-
-/** The code of a system or TLS error: a fixed word, unlike its message. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown error";
 }

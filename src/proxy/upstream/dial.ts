@@ -130,6 +130,7 @@ function ofTls(error: Error): Refused {
   return { ok: false, reason: "upstream_untrusted", detail: `TLS to the upstream failed: ${code}` };
 }
 
-function errorCode(error: Error): string {
+/** The code of a system or TLS error: a fixed word, unlike its message, in which an upstream may have its say. */
+export function errorCode(error: Error): string {
   return "code" in error && typeof error.code === "string" ? error.code : "unknown error";
 }
