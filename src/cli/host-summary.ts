@@ -6,7 +6,7 @@ import { member } from "./session-view.ts";
 
 /** An agent can name any number of hosts; what comes after so many is summed up as one. */
 const maxHosts = 1000;
-export const otherHosts = "(others)";
+const otherHosts = "(others)";
 
 export interface HostSummary {
   readonly host: string;

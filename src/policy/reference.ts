@@ -3,7 +3,7 @@
 import { type Key, type Keys, type Shape, schema } from "./schema.ts";
 
 /** Markdown: a heading and a table for each section. */
-export function referenceTables(): string {
+function referenceTables(): string {
   const plain = Object.entries(schema).filter(([, { shape }]) => inner(shape) === null);
   const sections = Object.entries(schema).flatMap(([name, key]) => section(name, key));
   return [["### Top level", "", ...rows(Object.fromEntries(plain))].join("\n"), ...sections].join("\n\n");

@@ -42,7 +42,7 @@ export async function replay(options: ReplayOptions): Promise<void> {
 }
 
 /** The chunks of a session in the order of their events, each checked against its hash. @throws Failure session_damaged */
-export function* readChunks(folder: SessionFolder): Generator<Chunk, void, void> {
+function* readChunks(folder: SessionFolder): Generator<Chunk, void, void> {
   const files = new Map<OutputStream, number>();
   let first: number | null = null;
   try {

@@ -41,7 +41,7 @@ const mostUnsent = 64 * 1024;
  * Judges one message and calls `reply` with the answer, later, at most once. Returns false when there will be no reply:
  * the bytes are no query at all.
  */
-export function answerQuery(bytes: Uint8Array, resolver: Resolver, reply: (answer: Buffer) => void): boolean {
+function answerQuery(bytes: Uint8Array, resolver: Resolver, reply: (answer: Buffer) => void): boolean {
   const { gate } = resolver;
   const parsed = parseQuery(bytes);
   if ("ignore" in parsed) return false;

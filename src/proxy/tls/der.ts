@@ -1,7 +1,7 @@
 // DER (X.690), as much as a certificate needs to be written. Encoding only: nothing of an agent's or an upstream's is read here.
 
 /** Tag, length, content. `tag` is the whole identifier octet. */
-export function element(tag: number, ...parts: readonly Uint8Array[]): Buffer {
+function element(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const header =
     length < 0x80
