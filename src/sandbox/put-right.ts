@@ -82,6 +82,23 @@ function openAll(top: string): void {
   }
 }
 
+/**
+ * Makes the way from `top` down to `path` free of links and files: a mount made there would follow a link, on the host too,
+ * because what makes mounts still sees it.
+ */
+export function clearWay(top: string, path: string): void {
+  let at = top;
+  for (const name of path.slice(top.length + 1).split("/")) {
+    at = join(at, name);
+    const facts = standsAt(top, at);
+    if (facts === undefined) return;
+    if (facts.isSymbolicLink() || (at !== path && !facts.isDirectory())) {
+      reaching(top, at, () => renameSync(at, `${at}.removed-${randomBytes(4).toString("hex")}`));
+      return;
+    }
+  }
+}
+
 /** Gives its owner a folder back; anything else is left as it is. */
 function openUp(path: string): void {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return;

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { remove } from "./put-right.ts";
+import { clearWay, remove } from "./put-right.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { guardWorkspace } from "./workspace.ts";
 
@@ -106,4 +106,16 @@ test("where a linked worktree takes its configuration from is guarded", () =>
     assert.ok(guarded.readOnly.includes(join(tree, "commondir")));
     assert.ok(guarded.absent.includes(join(tree, "config.worktree")));
     assert.ok(guarded.around.includes(tree));
+  }));
+
+test("a link that an earlier run left in the agent's home is not on the way of a mount", () =>
+  asOrdinaryUser((home, outside) => {
+    symlinkSync(outside, join(home, "tool"));
+    mkdirSync(join(home, "closed"));
+    symlinkSync(outside, join(home, "closed/project"));
+    writeFileSync(join(home, "file"), "");
+    chmodSync(join(home, "closed"), 0);
+    for (const path of ["tool/bin", "closed/project", "file/bin", "nowhere/bin"]) clearWay(home, join(home, path));
+    for (const path of ["tool", "closed/project", "file"]) assert.ok(!existsSync(join(home, path)), path);
+    assert.ok(existsSync(outside));
   }));

@@ -18,6 +18,7 @@ import { dirname, join } from "node:path";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
 import { findProgram } from "./program.ts";
+import { clearWay } from "./put-right.ts";
 import type { Staging } from "./staging.ts";
 import { isWithin, systemFolders, visibleHome } from "./toolchains.ts";
 import { bundlePaths, type Trust, trustPaths } from "./trust.ts";
@@ -99,8 +100,7 @@ export function viewArguments({
   }
   args.push("--dev", "/dev", "--proc", "/proc");
   // Names of the caller's keys are there to be read by the same user, whatever the session keyring is.
-  for (const path of ["/proc/keys", "/proc/key-users"])
-    if (existsSync(path)) args.push("--ro-bind", "/dev/null", path);
+  for (const path of ["/proc/keys", "/proc/key-users"]) if (existsSync(path)) args.push("--ro-bind", "/dev/null", path);
   for (const at of ["/tmp", "/dev/shm"])
     args.push("--perms", "1777", "--size", String(limits.temporary), "--tmpfs", at);
   for (const at of ["/etc", "/run", "/var"]) folder(at);
@@ -141,6 +141,8 @@ export function viewArguments({
       ? findProgram(join(cwd, first), path)
       : findProgram(first, path);
   const { show, hide } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
+  for (const at of [...show, view.workspace])
+    if (isWithin(at, home) && at !== home) clearWay(view.home.folder, join(view.home.folder, at.slice(home.length)));
   for (const at of show) {
     parents(at);
     args.push("--ro-bind-try", staging.source(at), at);
