@@ -23,8 +23,7 @@ const denialRemedies: Readonly<Record<DenyReason, string>> = {
   path_not_allowed: "Add the path to the rule that names this host.",
   port_not_allowed: "Allow the host with this port: --allow HOST:PORT.",
   protocol_not_allowed: "Say in the rule what is spoken there (protocol), or speak TLS on a TLS port.",
-  private_address:
-    'If this network is meant, give the rule `private = ["CIDR"]`, or place the name with [upstream] resolve.',
+  private_address: 'If this network is meant, give the rule `private = ["CIDR"]`.',
   malformed_request: "Send the request in its plain form: one length, one host, no control characters.",
   name_mismatch: "Connect to the host by the same name that TLS and the Host header carry.",
   upstream_untrusted: "Trust the upstream's authority with [upstream] ca, or correct its certificate.",
