@@ -1,7 +1,7 @@
 // A run under its record: the session folder, the event log and the recorder are opened before anything else happens,
 // every stage leaves its event, and whatever goes wrong ends in `session.ended`.
 
-import { release } from "node:os";
+import { constants, release } from "node:os";
 import { join } from "node:path";
 import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
 import type { FailureRecord } from "#core/failure.ts";
@@ -78,7 +78,9 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
     failure = failureRecord(error);
     end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination, outOfMemory: false };
   }
-  const { exitCode, signal, termination, outOfMemory } = end;
+  const { signal, termination, outOfMemory } = end;
+  // As the kernel ends what a control group holds too tightly: whoever held the limit, the code is the same.
+  const exitCode = outOfMemory ? 128 + constants.signals.SIGKILL : end.exitCode;
   if (outOfMemory) report.note(`ended: more memory than ${source.policy.execution.maxMemoryBytes} bytes was held`);
   const record = await recorder.end({ exit_code: exitCode, signal, termination, failure });
   report.end({
