@@ -56,7 +56,9 @@ export async function main(argv: readonly string[], early: PreparedCell | null =
 
 /** A command line that commander did not understand, as every other failure is told. */
 function misused(error: CommanderError, asked: string | undefined): Failure {
-  const [message = "", hint] = error.message.replace(/^error: /, "").split("\n");
+  // A group of commands named without one: commander's message is then a word of its own.
+  const said = error.code === "commander.help" ? `${asked} needs a command` : error.message;
+  const [message = "", hint] = said.replace(/^error: /, "").split("\n");
   const help = `sallyport ${asked !== undefined && asked in commands ? `${asked} ` : ""}--help`;
   return new Failure("usage", message, { remedy: `${hint === undefined ? "" : `${hint} `}See ${help}.` });
 }

@@ -1,6 +1,6 @@
 // `sallyport run [OPTIONS] -- COMMAND…`: the flags, and nothing of what they do (start.ts).
 
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration, parseSize } from "#policy/units.ts";
 import type { PreparedCell } from "#sandbox/process.ts";
 import type { RunFlags } from "./start.ts";
@@ -10,28 +10,39 @@ export function register(program: Command, early: PreparedCell | null): void {
     .command("run")
     .summary("run a command in a closed cell with one guarded way out")
     .description(
-      "Runs a command in a closed cell. It has full power inside; every connection it makes ends in the boundary, is\n" +
+      "Runs a command in a closed cell. It has full power inside; every connection it makes ends in the boundary, is " +
         "judged by the policy (deny by default), and leaves an event in the session's log.",
     )
     .usage("[OPTIONS] -- COMMAND [ARG...]")
     .argument("<command...>", "the program and its arguments, unmodified")
     .option("--policy <file>", "the policy that holds (`sallyport policy check FILE` explains it); - reads stdin")
-    .option(
-      "--allow <host[:port]>",
-      "allow this host; a bare name means ports 80 and 443; may be repeated",
-      collect,
-      [],
+    .addOption(
+      new Option("--allow <host[:port]>", "allow this host; a bare name means ports 80 and 443; may be repeated")
+        .argParser(collect)
+        .default([], "none"),
     )
     .option("--max-runtime <duration>", "end the run after this time: 300, 300s, 5m", duration)
     .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", count)
     .option("--max-output-bytes <size>", "end the run at the byte after these: 50MB, 50MiB", size)
     .option("--max-requests <n>", "end the run at the request after these", count)
     .option("--grace <duration>", "time from SIGTERM to SIGKILL when a run is ended; 0 kills at once", grace, 5)
-    .option("--env <name[=value]>", "let a variable of yours through, or set one; may be repeated", collect, [])
+    .addOption(
+      new Option("--env <name[=value]>", "let a variable of yours through, or set one; may be repeated")
+        .argParser(collect)
+        .default([], "none"),
+    )
     .option("-t, --tty", "give the command a terminal")
     .option("-T, --no-tty", "give the command pipes, even on a terminal")
     .option("-q, --quiet", "print neither denials nor the summary")
     .option("--json", "print failures as JSON, and the session's record on stderr at the end")
+    .addHelpText(
+      "after",
+      "\nExit code: the command's own, or 128 + the signal that ended it; 124 max runtime, 123 max output, 122 max requests,\n" +
+        "121 a violation that ends the run, 126 not executable, 127 not found, 125 sallyport could not run it.\n" +
+        "Examples:\n" +
+        "  sallyport run --allow example.com -- curl https://example.com/\n" +
+        "  sallyport run --policy agent.toml --env ANTHROPIC_API_KEY --max-runtime 30m -- claude\n",
+    )
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) => {
       const { startRun } = await import("./start.ts");

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { type Verification, verifySession } from "#audit/verify/session.ts";
+import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import type { SessionFolder } from "#session/folder.ts";
@@ -21,6 +22,19 @@ import {
   member,
   timeText,
 } from "./session-view.ts";
+
+/** What `--type` may name: each type of event, once. */
+const eventTypes = Object.keys({
+  action: true,
+  output: true,
+  "spawn.requested": true,
+  "identity.verified": true,
+  "policy.loaded": true,
+  "sandbox.ready": true,
+  "session.ended": true,
+  "boundary.failed": true,
+  "workspace.restored": true,
+} satisfies Record<Event["type"], true>);
 
 /** How often a followed log is looked at, milliseconds. */
 const followInterval = 100;
@@ -44,7 +58,7 @@ export function register(program: Command): void {
     .command("events")
     .description("show a session's log")
     .argument("<session>", "an id, the beginning of one, or last")
-    .option("--type <type>", "only events of this type: action, output, session.ended, …")
+    .option("--type <type>", "only events of this type: action, output, session.ended, …", eventType)
     .option("--denied", "only denied actions")
     .option("-f, --follow", "go on with what is added, until the session ends")
     .option("--json", "print the lines of the log as they are")
@@ -154,6 +168,14 @@ function isWanted(event: LoggedEvent, { type, denied }: { type?: string; denied?
 function sessionJson(session: Session): object {
   const { folder, state, record } = session;
   return { ...record, id: folder.id, state, termination: terminationOf(session) };
+}
+
+function eventType(text: string): string {
+  if (eventTypes.includes(text)) return text;
+  throw new Failure("usage", "no event is of this type", {
+    place: text,
+    remedy: `There are: ${eventTypes.join(", ")}.`,
+  });
 }
 
 function wholeNumber(text: string): number {

@@ -336,6 +336,9 @@ test("a denial says what would allow it, to whoever may say so", () => {
   assert.equal(remedy(policy("extendable = true"), "dns a.com"), "--allow a.com");
   assert.equal(remedy(policy(""), "dns a.com"), 'Add "a.com" to [network] allow in p0.toml');
   assert.equal(remedy(hosts, "GET https://bad.one.com/"), null);
+  // A bare name would open the port that the rule narrows, for every method and path.
+  const narrow = policy('[[network.rule]]\nhost = "a.com"\nport = 80\nmethod = "GET"\n');
+  assert.equal(remedy(narrow, "GET https://a.com/"), 'Add "a.com:443" to [network] allow in p0.toml');
 });
 
 function allow(compiled: CompiledPolicy, text: string): Allow {

@@ -199,6 +199,13 @@ const problems: readonly (readonly [
   name?: string,
 ])[] = [
   ["no version", "[network]\n", "1:1", /version is not there/, /# zero_trust\.runtime\.v1/],
+  [
+    "another version",
+    "# zero_trust.runtime.v2\n",
+    "1:1",
+    /"zero_trust\.runtime\.v2" is not one/,
+    /# zero_trust\.runtime\.v1/,
+  ],
   ["the version on the second line", "\n# zero_trust.runtime.v1\n", "1:1", /version is not there/],
   ["an unknown version", 'version = "zero_trust.runtime.v2"\n', "1:11", /"zero_trust\.runtime\.v2" is unknown/, /v1/],
   ["a misspelt section", `${head}[netwrok]\n`, "2:2", /no key "netwrok"/, /Did you mean "network"/],

@@ -49,7 +49,7 @@ export function readPolicy(
   const { document, places, problems } = readDocument(root);
   if (!root.entries.has("version") && !saysVersion(text) && !isOperatorForm(root)) {
     problems.push({
-      message: "the version is not there",
+      message: versionProblem(text),
       at: { line: 1, column: 1 },
       remedy:
         format === "json" ? `Write "version": "${schemaVersion}".` : `Write "# ${schemaVersion}" as the first line.`,
@@ -109,8 +109,16 @@ function checkRules(rules: readonly NetworkRule[], places: ReadonlyMap<string, P
 
 /** True where the first line is the comment that names the version. */
 function saysVersion(text: string): boolean {
-  const first = /^\ufeff?#([^\r\n]*)/.exec(text)?.[1];
-  return first?.trim() === schemaVersion;
+  return firstComment(text) === schemaVersion;
+}
+
+function versionProblem(text: string): string {
+  const other = /^zero_trust\.[\w.]{1,40}$/.exec(firstComment(text))?.[0];
+  return other === undefined ? "the version is not there" : `the version "${other}" is not one that this build reads`;
+}
+
+function firstComment(text: string): string {
+  return /^\ufeff?#([^\r\n]*)/.exec(text)?.[1]?.trim() ?? "";
 }
 
 /** The form operators write in `/etc` is known by its sections, and bears no version. */

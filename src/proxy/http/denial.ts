@@ -25,13 +25,14 @@ export interface DenialForm {
 export function denialResponse(subject: Subject, deny: Deny, form: DenialForm): Buffer {
   const status = statusOf(deny.reason);
   const record = denialBody(subject, deny);
-  const body = JSON.stringify({
+  // The newline keeps what a terminal shows after it on a line of its own.
+  const body = `${JSON.stringify({
     type: `urn:sallyport:deny-reason:${deny.reason}`,
     title: denyReasons[deny.reason],
     status,
     ...record,
     detail: record.detail ?? denyReasons[deny.reason],
-  });
+  })}\n`;
   const head =
     `HTTP/1.1 ${status} ${phrases[status]}\r\n` +
     "content-type: application/problem+json\r\n" +
