@@ -66,7 +66,9 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   let drain = () => {};
   const onDrain = () => drain();
   const recorder = openRecorder({ folder, start: sessionStart(run), log, now: Date.now, onDrain, onBroken });
-  if (source.notice !== null) report.note(source.notice);
+  if (source.notice !== null) report.before(source.notice);
+  for (const name of missingVariables(run))
+    report.before(`--env ${name}: it is not set here, so the agent does not have it`);
   let end: TaskEnd;
   let failure: FailureRecord | null = null;
   try {
@@ -125,4 +127,9 @@ function announce({ command, workspace, subject, source, home }: Run, log: Event
   });
   const copy = keepPolicy(home, source.policy);
   log.append({ type: "policy.loaded", detail: { digest: source.policy.digest, sources: source.sources, copy } });
+}
+
+/** Variables that `--env` names and that have no value to let through: a forgotten key would fail deep inside the agent. */
+function missingVariables({ flags }: Run): readonly string[] {
+  return flags.env.filter((entry) => !entry.includes("=") && process.env[entry] === undefined);
 }

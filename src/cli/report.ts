@@ -12,6 +12,8 @@ export interface Report {
   decision(action: Action, decision: Decision): void;
   /** A line of another kind, e.g. what was not carried over from the cell; held like the others. */
   note(line: string): void;
+  /** A line from before the agent runs: nothing can be drawn over yet, so it is printed at once. */
+  before(line: string): void;
   /** Prints what was held, then the summary. */
   end(summary: Summary): void;
   readonly allowed: number;
@@ -56,6 +58,9 @@ export function createReport(write: (text: string) => void, how: { quiet: boolea
       tell(denialLine(action, decision));
     },
     note: tell,
+    before(line) {
+      if (!how.quiet) write(`sallyport: ${line}\n`);
+    },
     end(summary) {
       if (how.quiet) return;
       for (const line of held) write(`sallyport: ${line}\n`);

@@ -6,7 +6,8 @@
 
 import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
 
-const pageSize = 4096;
+/** The largest page of the processors there are, so that the bound is never below what is held. */
+const pageSize = process.arch === "arm64" ? 65_536 : 4096;
 const everyMs = 200;
 
 /** Bytes that a cell holds now, seen through its first process, or a bound that is within the limit; null when it is gone. */
@@ -29,7 +30,7 @@ export function cellMemory(firstProcess: number, limit: number, sharedOnHost: nu
   }
 }
 
-/** kB of shared memory of the whole machine (tmpfs, memory files, shared mappings), as bytes. */
+/** Bytes of shared memory of the whole machine (tmpfs, memory files, shared mappings). */
 export function hostShared(): number {
   return kilobytes(readFileSync("/proc/meminfo", "latin1"), "Shmem");
 }

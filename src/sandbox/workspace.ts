@@ -55,13 +55,11 @@ export function checkWorkspace(folder: string, kept: { home: string; sallyportHo
   const refuse = (why: string) =>
     new Failure("workspace_refused", `${folder} cannot be a workspace: ${why}`, {
       place: folder,
-      remedy: "work in a project's own folder: cd there, or name it with --workspace",
+      remedy: "Work in a project's own folder: cd there first.",
     });
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw refuse("it is not a folder");
   const path = realpathSync(folder);
-  const [home, sallyportHome] = [kept.home, kept.sallyportHome].map((at) =>
-    statSync(at, { throwIfNoEntry: false }) ? realpathSync(at) : at,
-  ) as [string, string];
+  const [home, sallyportHome] = [realPath(kept.home), realPath(kept.sallyportHome)];
   if (isWithin(home, path)) throw refuse(path === home ? "it is the home folder" : "it contains the home folder");
   if (isWithin(sallyportHome, path)) throw refuse("it contains sallyport's own home");
   if (isWithin(path, sallyportHome)) throw refuse("it lies in sallyport's own home");
@@ -70,6 +68,15 @@ export function checkWorkspace(folder: string, kept: { home: string; sallyportHo
   for (const name of [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config"])
     if (isWithin(path, join(home, name))) throw refuse(`it lies in ~/${name}`);
   return path;
+}
+
+/** A home that is not there, or that may not be looked into, is known by its name alone; opening it says what is wrong. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /** What stood at a path that is watched; the agent's own additions are known by it at the end. */
