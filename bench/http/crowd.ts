@@ -1,5 +1,5 @@
 // Many clients in one process, for idle.ts: `hold` opens TLS connections, sends one request on each and keeps them; `drip`
-// opens them and sends a head that never ends, a byte a second each. Prints `ready` when all are there, ends on SIGTERM.
+// opens them and sends a head that never ends, a byte every two seconds each. Prints `ready` when all are there, ends on SIGTERM.
 //   node bench/http/crowd.ts hold|drip COUNT PORT CA
 
 import { readFileSync } from "node:fs";
@@ -52,7 +52,7 @@ for (let i = 0; i < opening; i++) open();
 if (kind === "drip") {
   setInterval(() => {
     for (const socket of sockets) if (socket.writable) socket.write("y");
-  }, 1_000);
+  }, 2_000);
 }
 process.on("SIGTERM", () => {
   for (const socket of sockets) socket.destroy();

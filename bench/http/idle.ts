@@ -30,7 +30,8 @@ function memoryOf(peer: Peer): number {
 
 async function crowd(kind: "hold" | "drip", count: number, ca: string): Promise<ChildProcess> {
   const script = join(import.meta.dirname, "crowd.ts");
-  const child = spawn(process.execPath, [script, kind, String(count), String(ports.sallyport), ca], {
+  const args = ["-c", "0", process.execPath, script, kind, String(count), String(ports.sallyport), ca];
+  const child = spawn("taskset", args, {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -73,7 +74,7 @@ try {
   print(`at the start ${start} KiB`);
 
   const idle = await crowd("hold", connections, ca);
-  await after(2_000);
+  await after(8_000);
   const held = memoryOf(sallyport);
   const each = (held - start) / connections;
   print(`${connections} idle connections ${held} KiB, ${each.toFixed(1)} KiB each (at most ${wantedPerConnection})`);

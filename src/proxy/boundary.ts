@@ -37,7 +37,7 @@ export interface BoundaryOptions {
   readonly names?: SyntheticNames;
   /** Connections of the cell at once; one more is reset. */
   readonly maxConnections?: number;
-  /** Gives freed memory back to the host: called in a quiet moment after many connections have gone. */
+  /** Gives freed memory back to the host: called in a quiet moment after many connections have come or gone. */
   readonly releaseMemory?: () => void;
 }
 
@@ -80,10 +80,10 @@ export function openBoundary(options: BoundaryOptions): Boundary {
 
   function keep(socket: Socket): void {
     sockets.add(socket);
-    quiet?.came();
+    quiet?.moved();
     socket.once("close", () => {
       sockets.delete(socket);
-      quiet?.went();
+      quiet?.moved();
     });
   }
 

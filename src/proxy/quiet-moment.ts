@@ -1,16 +1,17 @@
-// When to clean up behind a crowd: after many connections have gone, once none has come or gone for a while. A single call
-// then costs nobody a wait, and a boundary with ordinary traffic is never interrupted.
+// When to clean up behind a crowd: after many connections have come or gone (handshakes and closed connections both leave
+// memory behind), once none has for a while. A single call then costs nobody a wait, and a boundary with ordinary traffic
+// is never interrupted.
 
 import { type Deadlines, never, type Timed } from "./deadlines.ts";
 
 const crowd = 1_000;
-const quietSeconds = 5;
+const quietSeconds = 4;
 
 export class QuietMoment implements Timed {
   deadline = never;
   readonly #deadlines: Deadlines;
   readonly #act: () => void;
-  #gone = 0;
+  #moved = 0;
 
   constructor(deadlines: Deadlines, act: () => void) {
     this.#deadlines = deadlines;
@@ -18,22 +19,15 @@ export class QuietMoment implements Timed {
     deadlines.watch(this);
   }
 
-  came(): void {
-    if (this.deadline !== never) this.#wait();
-  }
-
-  went(): void {
-    this.#gone += 1;
-    if (this.#gone >= crowd) this.#wait();
+  /** A connection has come or gone. */
+  moved(): void {
+    this.#moved += 1;
+    if (this.#moved >= crowd) this.deadline = this.#deadlines.now + quietSeconds;
   }
 
   expired(): void {
     this.deadline = never;
-    this.#gone = 0;
+    this.#moved = 0;
     this.#act();
-  }
-
-  #wait(): void {
-    this.deadline = this.#deadlines.now + quietSeconds;
   }
 }

@@ -10,17 +10,20 @@ interface Koffi {
   load(path: string | null): { func(prototype: string): (...values: unknown[]) => number };
 }
 
+type Collect = (options: { readonly type: string; readonly execution: string; readonly flavor: string }) => void;
+
 /** A function that gives freed memory back; the library is loaded by its first call. */
 export function createMemoryRelease(): () => void {
-  let collect: (() => void) | null = null;
+  let collect: Collect | null = null;
   let trim: ((pad: number) => number) | null = null;
   return () => {
     if (collect === null) {
       setFlagsFromString("--expose-gc");
-      collect = runInNewContext("gc") as () => void;
+      collect = runInNewContext("gc") as Collect;
       trim = loadTrim();
     }
-    collect();
+    // `last-resort` also gives back the heap's empty pages.
+    collect({ type: "major", execution: "sync", flavor: "last-resort" });
     trim?.(0);
   };
 }

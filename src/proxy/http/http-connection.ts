@@ -25,6 +25,8 @@ import { hostAgrees } from "./request-host.ts";
 import type { Asked, Exchange, UpstreamConnection } from "./upstream-connection.ts";
 import type { Origin } from "./upstream-pool.ts";
 
+function ignore(): void {}
+
 /** Reads a head; idle between requests is this, too. */
 const HEAD = 0;
 /** Waits for the gate, or for a connection to the upstream. */
@@ -93,9 +95,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
     engine.open.add(this);
     socket.on("data", (bytes: Buffer) => this.#came(bytes));
     socket.on("drain", () => this.#canWrite());
-    socket.on("finish", () => this.#allSent());
     socket.on("end", () => this.#cameEnd());
-    socket.on("error", () => this.destroy());
+    socket.on("error", ignore); // `close` follows, and is what counts
     socket.on("close", () => this.destroy());
   }
 
@@ -171,8 +172,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   }
 
   receivedEnd(): void {
-    this.#socket.end();
-    if (this.#clientEnded) this.#lingerFrom();
+    if (this.#clientEnded) this.#linger();
+    else this.#socket.end();
   }
 
   broke(detail: string): void {
@@ -227,8 +228,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     switch (this.#state) {
       case HEAD:
       case SWALLOW:
-        this.#socket.end();
-        this.#lingerFrom();
+        this.#linger();
         return;
       case LINGER:
         if (this.#socket.writableFinished) this.destroy();
@@ -303,8 +303,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const what = spoken === "http2" ? "HTTP/2" : "bytes that are no HTTP request";
     this.#engine.gate.refuse(this.#connectAction(), "protocol_not_allowed", `${what} where HTTP/1.1 was expected`, {
       decided: () => {
-        this.#socket.end();
-        this.#lingerFrom();
+        this.#linger();
       },
     });
     return false;
@@ -468,18 +467,13 @@ export class HttpConnection implements Effect, Exchange, Timed {
   }
 
   #linger(): void {
-    this.#socket.end();
-    this.#lingerFrom();
-  }
-
-  #lingerFrom(): void {
     if (this.#state === CLOSED) return;
     this.#state = LINGER;
     this.#early = null;
     // A slow reader gets its answer whole; only who has it all, and stays, is hurried.
     this.deadline = this.#engine.deadlines.now + bodySeconds;
-    if (this.#socket.writableFinished) this.#allSent();
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    this.#socket.end(() => this.#allSent());
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #allSent(): void {
