@@ -2,18 +2,18 @@
 // takes. Whoever turns out to need another cell (another user by policy, a terminal by flag) ends this one and begins
 // anew; nothing of the agent runs in it before it is told to.
 
-import { type PreparedCell, prepareCell } from "#sandbox/process.ts";
+import { type BegunCell, beginCell } from "#sandbox/begin.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
 
 /**
  * The cell that these words, `run` among them, most likely mean; null where a flag decides.
  * What goes wrong here is left to the run itself, which comes to the same point and tells it.
  */
-export function beginCell(words: readonly string[]): PreparedCell | null {
+export function beginEarly(words: readonly string[]): BegunCell | null {
   const flags = words.includes("--") ? words.slice(0, words.indexOf("--")) : words;
   if (flags.some((word) => /^-[A-Za-z]*[tTh]|^--(no-)?tty$|^--help$/.test(word))) return null;
   try {
-    return prepareCell({
+    return beginCell({
       workspace: process.cwd(),
       sudo: { uid: process.env.SUDO_UID, gid: process.env.SUDO_GID },
       ...(wantsTerminal(undefined) ? { terminal: terminalSize() } : {}),

@@ -3,13 +3,13 @@
 
 import { Command, CommanderError } from "commander";
 import { Failure } from "#core/failure.ts";
-import type { PreparedCell } from "#sandbox/process.ts";
+import type { BegunCell } from "#sandbox/begin.ts";
 import { printFailure } from "./output.ts";
 import { version } from "./version.ts";
 
 interface CommandModule {
   /** `early`: the cell that was begun before anything else was loaded; null where none could be. */
-  register(program: Command, early: PreparedCell | null): void;
+  register(program: Command, early: BegunCell | null): void;
 }
 
 const commands: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
@@ -23,7 +23,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
 };
 
 /** Runs one command line (without node and script) and gives its exit code. A cell begun early is used or ended. */
-export async function main(argv: readonly string[], early: PreparedCell | null = null): Promise<number> {
+export async function main(argv: readonly string[], early: BegunCell | null = null): Promise<number> {
   const program = new Command("sallyport")
     .description(
       "The governance runtime for autonomous agents: a closed cell with full power inside, and one guarded way out.",

@@ -2,10 +2,10 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration, parseSize } from "#policy/units.ts";
-import type { PreparedCell } from "#sandbox/process.ts";
+import type { BegunCell } from "#sandbox/begin.ts";
 import type { RunFlags } from "./start.ts";
 
-export function register(program: Command, early: PreparedCell | null): void {
+export function register(program: Command, early: BegunCell | null): void {
   program
     .command("run")
     .summary("run a command in a closed cell with one guarded way out")

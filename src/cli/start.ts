@@ -5,7 +5,8 @@ import { homedir, userInfo } from "node:os";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
-import { type PreparedCell, prepareCell } from "#sandbox/process.ts";
+import { type BegunCell, beginCell } from "#sandbox/begin.ts";
+import { takeCell } from "#sandbox/process.ts";
 import { type HostUser, hostUser } from "#sandbox/user.ts";
 import { checkWorkspace } from "#sandbox/workspace.ts";
 import { createSessionFolder } from "#session/folder.ts";
@@ -38,11 +39,7 @@ export interface RunFlags {
  * read; another is made when the policy names another user, or a flag decides about the terminal.
  * @throws Failure when nothing of it could be started.
  */
-export async function startRun(
-  command: readonly string[],
-  flags: RunFlags,
-  early: PreparedCell | null,
-): Promise<number> {
+export async function startRun(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
   refuseToken();
   const workspace = checkWorkspace(process.cwd(), {
     home: process.env.HOME ?? homedir(),
@@ -54,7 +51,7 @@ export async function startRun(
   const terminal = wantsTerminal(flags.tty);
   const fits = early !== null && flags.tty === undefined && early.user.uid === user.uid && early.user.gid === user.gid;
   const begun = fits ? early : null;
-  const cell = begun ?? prepareCell({ workspace, user, ...(terminal ? { terminal: terminalSize() } : {}) });
+  const cell = takeCell(begun ?? beginCell({ workspace, user, ...(terminal ? { terminal: terminalSize() } : {}) }));
   try {
     return await recordRun(cell, prepareRun(command, flags, workspace, home, source, terminal));
   } finally {

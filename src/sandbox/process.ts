@@ -1,30 +1,26 @@
-// Tier `process`: a cell of Linux namespaces. `prepareCell` starts the namespaces and the doors' listeners at once, so
-// that they come up while the caller loads its policy, log and proxy; `run` turns the waiting process into bubblewrap
+// Tier `process`: a cell of Linux namespaces. `beginCell` (begin.ts) starts the namespaces and the doors' listeners, which
+// come up while the caller loads its policy, log and proxy; `run` turns the waiting process into bubblewrap
 // and that into the agent. One chain of execve, no fork: the supervisor's child is bubblewrap itself, which dies with it.
 //   setuid (as root) → unshare → sh → node cell-init → bwrap ─clone→ pid 1 of the cell → agent
 // Rules: spawn from the main thread (PDEATHSIG follows the thread); nothing runs in the cell before the network's
 // status has come back good and every door has arrived; what fails is a Failure, and leaves nothing behind.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket as DatagramSocket } from "node:dgram";
-import { closeSync, existsSync, fchownSync, openSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { Failure } from "#core/failure.ts";
+import { type BeginOptions, type BegunCell, beginCell, toolPath } from "./begin.ts";
 import { type Cgroup, openCgroup } from "./cgroup.ts";
 import { defaultLimits, type Limits, rlimits } from "./limits.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { nativeAddon } from "./native.ts";
-import { dnsDoorPort, ipBatch, nftRules, tcpDoorPort } from "./network.ts";
 import { findProgram } from "./program.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
 import { openStaging } from "./staging.ts";
 import { handshake, readStatus, type Status } from "./status.ts";
-import { openStdio } from "./stdio.ts";
-import { type HostUser, hostUser } from "./user.ts";
+import type { HostUser } from "./user.ts";
 import { type View, viewArguments } from "./view.ts";
 import { guardWorkspace, type Restored } from "./workspace.ts";
 
@@ -85,98 +81,19 @@ export interface PreparedCell {
   abandon(): Promise<void>;
 }
 
-export interface PrepareOptions {
-  readonly user?: HostUser;
-  /** Where the agent will work: decides who the cell is when root starts it and nobody is named. */
-  readonly workspace: string;
-  /** SUDO_UID and SUDO_GID of the caller's environment. */
-  readonly sudo?: { readonly uid?: string | undefined; readonly gid?: string | undefined };
-  /** A terminal of this size instead of three pipes. */
-  readonly terminal?: { readonly columns: number; readonly rows: number };
-  /** Layers to leave out, only for tests that show that the others hold alone. */
-  readonly unsafe_without?: { readonly redirect?: boolean; readonly filter?: boolean; readonly seccomp?: boolean };
+/** Starts a cell's namespaces and listeners. MUST be called on the main thread. */
+export function prepareCell(options: BeginOptions): PreparedCell {
+  return takeCell(beginCell(options));
 }
 
-const toolPath = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-// The network comes up beside Node's start; its tools' errors and its success go to the status descriptor.
-const chain = `{ { printf %s "$1" | ip -batch - && printf %s "$2" | nft -f - && echo network-ready; } 2>&1 || echo network-failed; } </dev/null >&4 3>&- 5>&- 6>&- &
-shift 2; exec /proc/self/fd/6 "$@"`;
-
-/** Starts a cell's namespaces and listeners. MUST be called on the main thread. */
-export function prepareCell(options: PrepareOptions): PreparedCell {
-  const uid = process.geteuid?.() ?? 0;
-  const gid = process.getegid?.() ?? 0;
-  const user =
-    options.user ??
-    hostUser({ uid, gid, sudoUid: options.sudo?.uid, sudoGid: options.sudo?.gid, workspace: options.workspace });
-  const ipv6 = existsSync("/proc/net/if_inet6");
+/** Takes up what `beginCell` started. Once. */
+export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end }: BegunCell): PreparedCell {
   const without = options.unsafe_without ?? {};
-  const source = readFileSync(fileURLToPath(new URL("./cell-init.mjs", import.meta.url)), "utf8");
-
-  const stdio = openStdio(options.terminal);
-  // A program may open its own descriptors again, by /dev/stderr.
-  try {
-    if (uid === 0) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
-  } catch (cause) {
-    stdio.handedOver();
-    stdio.close();
-    throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
-      remedy: "run sallyport as an ordinary user, or where more ids than root's are mapped",
-      cause,
-    });
-  }
-  const opened = [openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
-  const close = () => {
-    stdio.handedOver();
-    for (const fd of opened) closeSync(fd);
-  };
-  let child: ChildProcess;
-  try {
-    child = spawn(
-      "unshare",
-      [
-        "--user",
-        "--map-root-user",
-        "--net",
-        "--mount",
-        "--",
-        "/bin/sh",
-        "-c",
-        chain,
-        "sh",
-        ipBatch(ipv6),
-        nftRules({ redirect: !without.redirect, filter: !without.filter }),
-        "--no-warnings",
-        "--eval",
-        source,
-        String(tcpDoorPort),
-        String(dnsDoorPort),
-        ipv6 ? "6" : "4",
-        String(process.pid),
-      ],
-      {
-        stdio: [...stdio.ends, "ipc", "pipe", ...opened],
-        env: { PATH: toolPath },
-        cwd: "/",
-        detached: true,
-        ...(uid === 0 ? { uid: user.uid, gid: user.gid } : {}),
-      },
-    );
-  } catch (cause) {
-    close();
-    stdio.close();
-    throw new Failure("sandbox_unavailable", "the cell's first process could not be started", { cause });
-  }
-  close();
   const status: Status = readStatus(child.stdio[4] as Socket, child.pid ?? 0);
   let outOfMemory = false;
   let cgroup: Cgroup | null = null;
   let endWatch = () => {};
-  const ended = new Promise<Exit>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal, outOfMemory }));
-    child.once("error", () => resolve({ code: 125, signal: null, outOfMemory }));
-  });
+  const ended = end.then((how): Exit => ({ ...how, outOfMemory }));
   const gone = ended.then(async (exit) => {
     endWatch();
     status.ending();
@@ -245,7 +162,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
       });
     const nested = spec.nestedSandbox ?? false;
     const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
-    const staging = openStaging({ pid: child.pid ?? 0, asRoot: uid === 0 });
+    const staging = openStaging({ pid: child.pid ?? 0, asRoot });
     try {
       // The agent leads a session of its own (with the terminal, where there is one: job control, and Ctrl-C for it alone).
       // Not bubblewrap's --new-session: the cell's first process must stay in the group that dies with the supervisor.
@@ -278,7 +195,7 @@ export function prepareCell(options: PrepareOptions): PreparedCell {
         architecture: process.arch as "x64" | "arm64",
         level: spec.level ?? "standard",
         nestedSandbox: nested,
-        guardSetId: uid === 0,
+        guardSetId: asRoot,
       });
       const args = [
         "--unshare-user",
