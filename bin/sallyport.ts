@@ -62,6 +62,8 @@ if (process.argv[2] !== "run") {
   });
 }
 const argv = process.argv.slice(2);
-const early = argv[0] === "run" ? (await import("../src/cli/begin-cell.ts")).beginEarly(argv) : null;
+const run = argv[0] === "run" ? await import("../src/cli/begin-cell.ts") : null;
+const early = run?.beginEarly(argv) ?? null;
 const { main } = await import("../src/cli/main.ts");
 process.exitCode = await main(argv, early);
+if (early !== null) run?.endRun(process.exitCode);

@@ -2,7 +2,9 @@
 // takes. Whoever turns out to need another cell (another user by policy, a terminal by flag) ends this one and begins
 // anew; nothing of the agent runs in it before it is told to.
 
+import { flushCompileCache } from "node:module";
 import { type BegunCell, beginCell } from "#sandbox/begin.ts";
+import { endProcess } from "#sandbox/native.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
 
 /**
@@ -21,4 +23,12 @@ export function beginEarly(words: readonly string[]): BegunCell | null {
   } catch {
     return null; // told by the run, when it tries the same
   }
+}
+
+/** Ends a run's process with this code: at once, unless somebody has yet to read what was printed. */
+export function endRun(code: number): void {
+  process.exitCode = code;
+  if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) return;
+  flushCompileCache();
+  endProcess(code);
 }

@@ -35,13 +35,15 @@ const [ports, ipv6] = [{ tcp: Number(process.argv[1]), dns: Number(process.argv[
 const listen = (kind, port) => {
   const server = net.createServer({ pauseOnConnect: true });
   server.on("error", fail);
-  server.listen({ port, host: ipv6 ? "::" : "0.0.0.0", backlog: 4096 }, () => process.send?.({ kind }, server));
+  // Without a host, Node takes :: or, where there is no IPv6, 0.0.0.0; given one, it would load its resolver first.
+  server.listen({ port, backlog: 4096 }, () => process.send?.({ kind }, server));
 };
 
 // The address exists once `ip` has brought lo up, which happens meanwhile.
 /** @param {"udp4" | "udp6"} kind @param {string} address @param {number} left */
 const bind = (kind, address, left = 2000) => {
-  const socket = dgram.createSocket(kind);
+  // The address is literal: Node need not load its resolver to find that out.
+  const socket = dgram.createSocket({ type: kind, lookup: (host, _, found) => found(null, host, 0) });
   socket.on("error", (error) => {
     socket.close();
     if (/** @type {NodeJS.ErrnoException} */ (error).code === "EADDRNOTAVAIL" && left > 0)
