@@ -38,13 +38,33 @@ const others = ["policy", "sessions", "replay", "audit", "doctor", "explain-code
 
 const dynamicImport = /(?:await )?import\(\s*"([#./][^"]+\.ts)",?\s*\)/g;
 
-/** A source as it goes into the bundle: flat names, and only the dynamic imports that are meant to be chunks. */
+const builtinImport = /^import \{([^}]+)\} from "(node:[a-z/_]+)";$/gm;
+
+/**
+ * An import of a built-in reads everything that the built-in exports, and so loads what is behind it and never used (with
+ * node:fs all of its streams, before a cell can begin). This takes only the names that are asked for.
+ */
+function builtinTaken(_: string, list: string, name: string): string {
+  const names = list
+    .split(",")
+    .map((one) => one.trim())
+    .filter((one) => one !== "" && !one.startsWith("type "))
+    .map((one) => one.replace(" as ", ": "));
+  return names.length === 0 ? "" : `const { ${names.join(", ")} } = process.getBuiltinModule("${name}");`;
+}
+
+/**
+ * A source as it goes into the bundle: flat names, only the dynamic imports that are meant to be chunks, and of built-ins
+ * only what is used.
+ */
 function prepared(path: string): string {
-  const source = readFileSync(path, "utf8").replace(
-    byName,
-    (_, before: string, _here, name: string, kind: string, quote: string) =>
-      `${before}./${basename(name)}.${kind === "ts" ? "js" : kind}${quote}`,
-  );
+  const source = readFileSync(path, "utf8")
+    .replace(builtinImport, builtinTaken)
+    .replace(
+      byName,
+      (_, before: string, _here, name: string, kind: string, quote: string) =>
+        `${before}./${basename(name)}.${kind === "ts" ? "js" : kind}${quote}`,
+    );
   const inMain = path.endsWith("/src/cli/main.ts");
   const heads: string[] = [];
   const body = source.replace(dynamicImport, (whole, specifier: string) => {
@@ -62,6 +82,10 @@ const fewFiles: Plugin = {
   setup(build) {
     build.onLoad({ filter: /\/src\/cli\/version\.ts$/ }, () => ({
       contents: `export const version = () => ${JSON.stringify(packageVersion)};`,
+    }));
+    build.onLoad({ filter: /\/bin\/.*\.ts$/ }, ({ path }) => ({
+      loader: "ts",
+      contents: readFileSync(path, "utf8").replace(builtinImport, builtinTaken),
     }));
     build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({ loader: "ts", contents: prepared(path) }));
     build.onResolve({ filter: /^others$/ }, () => ({ path: "others", namespace: "others" }));
