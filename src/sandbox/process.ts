@@ -75,8 +75,12 @@ export interface PreparedCell {
   readonly user: HostUser;
   /** Rejects with Failure sandbox_unavailable when this machine cannot give the namespaces or the rules. */
   readonly doors: Promise<Doors>;
-  /** Once. Throws Failure sandbox_failed, program_not_found, program_not_executable, workspace_refused. */
-  run(spec: CellSpec): Promise<RunningCell>;
+  /**
+   * Once; may be called before the doors are there, so that what it works out overlaps with their coming up. `beforeAgent` is
+   * called with them when the cell is closed, and returns before anything of the agent starts.
+   * Throws what `doors` rejects with, and Failure sandbox_failed, program_not_found, program_not_executable, workspace_refused.
+   */
+  run(spec: CellSpec, beforeAgent?: (doors: Doors) => void): Promise<RunningCell>;
   /** Ends a cell that is not wanted; resolves when nothing is left. After `run`, the same as `kill`. */
   abandon(): Promise<void>;
 }
@@ -152,8 +156,9 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
     await gone;
   };
 
-  const run = async (spec: CellSpec): Promise<RunningCell> => {
-    await doors;
+  const run = async (spec: CellSpec, beforeAgent: (doors: Doors) => void = () => {}): Promise<RunningCell> => {
+    // Root's mounts are mapped to the ids of the cell's user namespace, which is there when the doors are.
+    if (asRoot) await doors;
     const limits = { ...defaultLimits, ...spec.limits };
     const bwrap = findProgram("bwrap", toolPath);
     if (bwrap === null)
@@ -217,6 +222,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
         spec.cwd,
         ...(without.seccomp ? [] : ["--seccomp", view.data.length]),
       ];
+      beforeAgent(await doors);
       cgroup = openCgroup(child.pid ?? 0, limits);
       if (cgroup === null)
         endWatch = watchMemory(

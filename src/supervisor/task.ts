@@ -54,10 +54,10 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
   let stopClock = () => {};
   let detach = () => {};
   try {
-    const doors = await cell.doors;
-    connectDoors(doors, options.boundary);
-    options.onReady();
-    const running = await cell.run(options.spec);
+    const running = await cell.run(options.spec, (doors) => {
+      connectDoors(doors, options.boundary);
+      options.onReady();
+    });
     ending.attach(running);
     options.onRunning(running);
     if (options.maxRuntime !== null) stopClock = startClock(options.maxRuntime, ending);
