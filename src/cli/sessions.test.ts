@@ -155,6 +155,7 @@ test("sessions events --follow goes on until the session ends", async () => {
     env,
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const closed = once(child, "close");
   let text = "";
   const saw = (what: string) =>
     new Promise<void>((resolve) => {
@@ -167,7 +168,7 @@ test("sessions events --follow goes on until the session ends", async () => {
   log.append({ type: "boundary.failed", detail: { why: "a test" } });
   await saw("boundary.failed");
   await recorder.end({ exit_code: 0, signal: null, termination: null });
-  const [code] = await once(child, "close");
+  const [code] = await closed;
   assert.equal(code, 0);
   assert.match(text, /session\.ended/);
 });
