@@ -10,6 +10,7 @@ import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { cellEnvironment } from "#sandbox/environment.ts";
+import { createMemoryRelease } from "#sandbox/freed-memory.ts";
 import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { buildTrust } from "#sandbox/trust.ts";
 import type { Restored } from "#sandbox/workspace.ts";
@@ -42,6 +43,7 @@ export async function runCell(
     resolve: createResolver({ placed: source.policy.upstream.resolve }),
     upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
     dnsDeny: source.policy.dnsDeny,
+    releaseMemory: createMemoryRelease(),
   });
   const signals = forwardSignals(run);
   const scratch = join(run.folder.path, "workspace");

@@ -67,6 +67,8 @@ export interface Native {
   ) => number;
   readonly sendmsg: (fd: number, message: Buffer, flags: number) => number;
   readonly exit: (code: number) => number;
+  /** Null where the C library has none (musl). */
+  readonly mallocTrim: ((pad: number) => number) | null;
   readonly address: (buffer: Buffer) => bigint;
   readonly errno: () => number;
 }
@@ -101,6 +103,7 @@ export function native(): Native {
     ),
     sendmsg: c.func("long sendmsg(int fd, const uint8_t *message, int flags)"),
     exit: c.func("int _exit(int code)"),
+    mallocTrim: path.includes("musl_") ? null : c.func("int malloc_trim(size_t pad)"),
     address: (buffer) => koffi.address(buffer),
     errno: () => koffi.errno(),
   };
