@@ -113,20 +113,25 @@ export function readStatus(socket: Socket, monitor: number): Status {
 }
 
 function firstChild(pid: number): number | null {
-  const child = Number(read(`/proc/${pid}/task/${pid}/children`).split(" ")[0]);
+  const child = Number((read(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ")[0]);
   return child > 1 ? child : null;
 }
 
-/** A first process that is a zombie has already taken every other process of its namespace with it. */
+/**
+ * A first process that is a zombie has already taken every other process of its namespace with it. One that cannot be
+ * looked at (no descriptor is free) is not taken for gone.
+ */
 function isGone(pid: number): boolean {
   const stat = read(`/proc/${pid}/stat`);
-  return stat === "" || /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  return stat === "" || (stat !== null && /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2)));
 }
 
-function read(path: string): string {
+/** Empty where the process has ended; null where that cannot be known. */
+function read(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
-  } catch {
-    return ""; // it has ended
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ESRCH" ? "" : null;
   }
 }
