@@ -129,7 +129,7 @@ async function latency(contenders: readonly Peer[], origin: Peer): Promise<Findi
   print("\nadded latency, one connection, p50");
   const added = new Map<string, number[]>();
   for (let round = 0; round < rounds; round++) {
-    const what: Load = { mode: "get", connections: 1, seconds: Math.max(1, seconds / 2) };
+    const what: Load = { mode: "get", connections: 1, seconds: Math.ceil(seconds / 2) };
     const direct = await measure(origin, what);
     const line = [`direct ${direct.p50} µs`];
     for (const peer of contenders) {
