@@ -19,6 +19,12 @@ export interface Gate {
   judge(action: Action, effect: Effect): void;
 
   /**
+   * Appends what is judged of a connection that ended before it asked for anything. Nothing leaves for it, so there is no
+   * effect, and no cap counts it.
+   */
+  witness(action: Action): void;
+
+  /**
    * Appends a denial found after or outside the judgement (a malformed request, a private address at connect time,
    * an untrusted upstream), then calls `effect.decided` with it.
    */

@@ -89,6 +89,14 @@ test("the cap counts what is allowed, not lookups, denials or previews", async (
   await log.close();
 });
 
+test("a connection that ended before it asked for anything leaves its event, and no cap counts it", async () => {
+  const { gate, log, events } = open({ maxRequests: 1 });
+  gate.witness(request("/opened-in-advance"));
+  assert.equal(said(await judged(gate, request("/"))), "allow");
+  await log.close();
+  assert.equal(events().length, 2);
+});
+
 test("requests asked for at once cannot share the last one", async () => {
   const { gate, log } = open({ maxRequests: 1 });
   const answers = await Promise.all([1, 2, 3].map((n) => judged(gate, request(`/${n}`))));

@@ -42,13 +42,12 @@ const logFailed: Deny = {
   detail: "the event of this decision could not be written",
 };
 
-const judgementFailed: Deny = {
-  verdict: "deny",
-  reason: "internal_error",
-  rule: null,
-  remedy: null,
-  detail: "the judgement failed, and what cannot be judged is denied",
-};
+/** What cannot be judged is denied; the error's name is no agent's text. */
+function judgementFailed(error: unknown): Deny {
+  const name = error instanceof Error ? error.name : typeof error;
+  const detail = `the judgement failed (${name}), and what cannot be judged is denied`;
+  return { verdict: "deny", reason: "internal_error", rule: null, remedy: null, detail };
+}
 
 export function openGate(options: GateOptions): Gate {
   return new RunGate(options);
@@ -73,6 +72,10 @@ class RunGate implements Gate {
     this.#record(action, this.#decide(action), effect);
   }
 
+  witness(action: Action): void {
+    this.#record(action, this.preview(action));
+  }
+
   refuse(action: Action, reason: DenyReason, detail: string | null, effect: Effect): void {
     this.#record(action, { verdict: "deny", reason, rule: null, remedy: null, detail }, effect);
   }
@@ -84,8 +87,8 @@ class RunGate implements Gate {
   preview(action: Action): Decision {
     try {
       return evaluate(this.#policy, action);
-    } catch {
-      return judgementFailed;
+    } catch (error) {
+      return judgementFailed(error);
     }
   }
 
@@ -97,8 +100,9 @@ class RunGate implements Gate {
     return decision;
   }
 
-  #record(action: Action, decision: Decision, effect: Effect): void {
-    const seq = this.#log.append({ type: "action", action, decision }, new Pending(effect, decision));
+  #record(action: Action, decision: Decision, effect?: Effect): void {
+    const then = effect === undefined ? undefined : new Pending(effect, decision);
+    const seq = this.#log.append({ type: "action", action, decision }, then);
     this.#onDecision(action, decision, seq);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkPolicy } from "./check.ts";
 import { parsePolicy } from "./parse.ts";
-import { operatorKeys, unenforced } from "./unenforced.ts";
+import { unenforced } from "./unenforced.ts";
 
 const head = "# zero_trust.runtime.v1\n";
 const parse = (text: string) => parsePolicy(head + text, { name: "p.toml" });
@@ -105,16 +105,4 @@ test("what this build enforces stops nothing", () => {
 [[network.rule]]\nhost = "a.com"\nask = false\nprivate = "10.0.0.0/8"\n[upstream]\nca = "a.pem"\n[execution]\nisolation = "process"\nnested_sandbox = "allow"
 max_memory = "1GiB"\nuser = "nobody"\nenv = ["A"]\n[violation]\naction = "kill_process_group"\n`;
   assert.equal(unenforced(parse(text)), null);
-});
-
-test("keys that only an operator may say are named", () => {
-  const text =
-    '[[network.rule]]\nhost = "a.com"\ntls = "pass"\nprivate = "10.0.0.0/8"\n[upstream]\nresolve = { "a.com" = "10.0.0.1" }\nca = "a.pem"\n[execution]\nuser = "root"\n';
-  assert.deepEqual(operatorKeys(parse(text)), [
-    "network.rule[0].tls",
-    "network.rule[0].private",
-    "upstream.resolve",
-    "upstream.ca",
-    "execution.user",
-  ]);
 });

@@ -43,7 +43,7 @@ export interface Key {
   readonly absent?: string;
   /** False where this build cannot enforce the key; a list where it can enforce only these values. Absent: enforced. */
   readonly enforced?: false | readonly (string | boolean)[];
-  /** True for what only an operator may say: not taken from a project's file unless that file is trusted. */
+  /** True for what only an operator should say; the reference page marks it. */
   readonly operator?: true;
 }
 

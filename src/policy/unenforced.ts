@@ -24,15 +24,6 @@ export function unenforcedKeys(policy: Policy): string[] {
   return found;
 }
 
-/** The paths of keys that only an operator may say: to be refused from a project's file that is not trusted. */
-export function operatorKeys(policy: Policy): string[] {
-  const found: string[] = [];
-  walk(policy.document, schema, "", (path, key) => {
-    if (key.operator === true) found.push(path);
-  });
-  return found;
-}
-
 function walk(value: unknown, keys: Keys, path: string, visit: (path: string, key: Key, value: unknown) => void): void {
   if (typeof value !== "object" || value === null) return;
   for (const [name, key] of Object.entries(keys)) {

@@ -5,7 +5,7 @@
 import type { Socket as DatagramSocket } from "node:dgram";
 import type { Socket } from "node:net";
 import type { ConnectAction } from "#core/action.ts";
-import type { Effect, Gate } from "#core/gate.ts";
+import type { Gate } from "#core/gate.ts";
 import { normalAddress } from "#lib/address.ts";
 import { Deadlines } from "./deadlines.ts";
 import { serveDatagrams, serveStream } from "./dns/server.ts";
@@ -64,15 +64,13 @@ export function openBoundary(options: BoundaryOptions): Boundary {
   const scanner = new HeadScanner();
   const dialling = { resolve: options.resolve, trust: options.upstream };
   const pool = new UpstreamPool(gate, scanner, deadlines, dialling);
-  const nothing: Effect = { decided() {} };
   const reception: Reception = {
     gate,
     deadlines,
     open,
-    engine: { gate, deadlines, scanner, pool, open, nothing },
+    engine: { gate, deadlines, scanner, pool, open },
     authority,
     dialling,
-    nothing,
   };
   const resolver = { gate, names, dnsDeny: options.dnsDeny };
   const quiet = options.releaseMemory === undefined ? null : new QuietMoment(deadlines, options.releaseMemory);

@@ -37,9 +37,9 @@ export function createTestGate(
   reachable: (addresses: readonly string[]) => readonly string[] = (addresses) => addresses,
 ): TestGate {
   const events: string[] = [];
-  function record(action: Action, decision: Decision, effect: Effect): void {
+  function record(action: Action, decision: Decision, effect?: Effect): void {
     events.push(`${textOf(action)} ${decision.verdict === "allow" ? "allow" : decision.reason}`);
-    setImmediate(() => effect.decided(decision));
+    if (effect !== undefined) setImmediate(() => effect.decided(decision));
   }
   return {
     events,
@@ -52,6 +52,7 @@ export function createTestGate(
       session: "s-1",
     },
     judge: (action, effect) => record(action, answer(action), effect),
+    witness: (action) => record(action, answer(action)),
     refuse: (action, reason, detail, effect) => record(action, deny(reason, detail), effect),
     reachable: (_, addresses) => reachable(addresses),
     preview: answer,

@@ -44,6 +44,9 @@ function createGate() {
       heard.push({ action });
       later(effect, preview(action));
     },
+    witness(action) {
+      heard.push({ action });
+    },
     refuse(action, reason, detail, effect) {
       heard.push({ action, reason, detail });
       later(effect, deny(reason));

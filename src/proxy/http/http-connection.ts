@@ -112,7 +112,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     this.#outgoing = null;
     this.#head.clear();
     this.#socket.destroy();
-    if (!this.#judged) this.#engine.gate.judge(this.#connectAction(), this.#engine.nothing);
+    if (!this.#judged) this.#engine.gate.witness(this.#connectAction());
   }
 
   expired(): void {

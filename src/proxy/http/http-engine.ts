@@ -1,6 +1,6 @@
 // What all HTTP connections of a boundary share. One event loop, one scanner, one pool.
 
-import type { Effect, Gate } from "#core/gate.ts";
+import type { Gate } from "#core/gate.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { HeadScanner } from "../wire/http1-head.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
@@ -17,6 +17,4 @@ export interface HttpEngine {
   readonly pool: UpstreamPool;
   /** Everything that lives, to be ended with the boundary. */
   readonly open: Set<Open>;
-  /** The effect of a judgement that only leaves an event. */
-  readonly nothing: Effect;
 }

@@ -251,7 +251,7 @@ export class Arrival implements Effect, Timed {
     if (this.#settled) return;
     this.#settle(this.#bytes === null ? this.#unsaid() : this.#protocol);
     this.#forget();
-    this.#reception.gate.judge(this.#action(this.#protocol), this.#reception.nothing);
+    this.#reception.gate.witness(this.#action(this.#protocol));
     this.#socket.destroy();
   }
 }

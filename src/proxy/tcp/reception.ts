@@ -1,6 +1,6 @@
 // What everything that arrives at a boundary needs.
 
-import type { Effect, Gate } from "#core/gate.ts";
+import type { Gate } from "#core/gate.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { HttpEngine, Open } from "../http/http-engine.ts";
 import type { CertificateAuthority } from "../tls/authority.ts";
@@ -13,6 +13,4 @@ export interface Reception {
   readonly engine: HttpEngine;
   readonly authority: CertificateAuthority;
   readonly dialling: DialOptions;
-  /** The effect of a judgement that only leaves an event. */
-  readonly nothing: Effect;
 }
