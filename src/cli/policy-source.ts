@@ -1,24 +1,24 @@
 // Which policy holds for a run: the ceiling of the machine, intersected with what the flags or the files say.
 //
-//   --policy FILE, else --allow, else the user's default in the home, else nothing is allowed.
-//   /etc/sallyport/policy.{toml,yaml} is a ceiling: always intersected.
+//   ceiling ∩ (--policy, or the policy that was found + the profile + --allow)
+//   Found is the project's own file where its text is trusted, else the user's default in the home, else nothing is allowed.
+//   A policy that was named, or that says `extendable = false`, is added to only where it says `extendable = true`.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { type CompiledPolicy, compilePolicy, extendPolicy, policyFromFlags } from "#policy/compile.ts";
 import { parsePolicy } from "#policy/parse.ts";
 import type { Policy } from "#policy/policy.ts";
 import { unenforced } from "#policy/unenforced.ts";
+import { type PolicyText, readCeiling, readDefault, readNamed, readProject } from "./policy-files.ts";
 
 export interface PolicySource {
   readonly policy: CompiledPolicy;
-  /** Where each part came from, in the order they were read: files, or `--allow`. */
+  /** Where each part came from, in the order they were read: files, `profile NAME`, or `--allow`. */
   readonly sources: readonly string[];
   /** Files that the policy was read from: read-only inside the cell. */
   readonly files: readonly string[];
-  /** A line for the person who started the run, e.g. that a policy file was found but not used; null without one. */
-  readonly notice: string | null;
+  /** Lines for the person who started the run, e.g. that a policy file was found but not used. */
+  readonly notices: readonly string[];
 }
 
 export interface PolicyFlags {
@@ -26,86 +26,63 @@ export interface PolicyFlags {
   readonly allow: readonly string[];
 }
 
-const ceilings = ["/etc/sallyport/policy.toml", "/etc/sallyport/policy.yaml"];
-const projectFiles = ["sallyport.policy.toml", "sallyport.policy.yaml"];
-
-/** @throws Failure policy_unreadable, policy_invalid, not_enforced_yet, usage. */
-export function findPolicy(flags: PolicyFlags, home: string, workspace: string): PolicySource {
-  const parts: Policy[] = [];
-  const sources: string[] = [];
-  const files: string[] = [];
-  const take = (file: string, text: string): Policy => {
-    const policy = parsePolicy(text, { name: file });
-    const missing = unenforced(policy);
-    if (missing !== null) throw missing;
-    parts.push(policy);
-    sources.push(file);
-    files.push(file);
-    return policy;
+/**
+ * `profile` is what the agent's profile adds: its hosts and rules, under the name that `sources` is to show.
+ * @throws Failure policy_unreadable, policy_invalid, not_enforced_yet, usage.
+ */
+export function findPolicy(
+  flags: PolicyFlags,
+  home: string,
+  workspace: string,
+  profile: Policy | null = null,
+): PolicySource {
+  const ceiling = readCeiling();
+  const named = flags.policy === undefined ? null : readNamed(flags.policy);
+  const found = named === null ? findText(home, workspace) : { text: named, notice: null };
+  const base = found.text === null ? policyFromFlags([]) : read(found.text);
+  const more = [
+    ...(profile === null ? [] : [profile]),
+    ...(flags.allow.length === 0 ? [] : [policyFromFlags(flags.allow)]),
+  ];
+  const notices = found.notice === null ? [] : [found.notice];
+  const sources = [ceiling, found.text].flatMap((text) => (text === null ? [] : [text.file]));
+  // Who names a policy means exactly that one; who merely has one means it as a start, unless it says otherwise.
+  const extendable = base.document.extendable ?? named === null;
+  let held: Policy = { ...base, document: { ...base.document, extendable } };
+  for (const one of more) {
+    if (!extendable && one !== profile) throw notExtendable(base.name);
+    if (extendable) {
+      held = extendPolicy(held, one);
+      sources.push(one === profile ? one.name : "--allow");
+    } else notices.push(`${one.name} adds nothing: ${base.name} does not say extendable = true`);
+  }
+  if (sources.length === 0 && notices.length === 0)
+    notices.push("no policy: nothing is allowed (--allow HOST, or --policy FILE)");
+  return {
+    policy: compilePolicy(ceiling === null ? [held] : [read(ceiling), held]),
+    sources,
+    files: [ceiling, found.text].flatMap((text) => (text === null ? [] : [text.file])),
+    notices,
   };
-  for (const file of ceilings) {
-    const text = readIfThere(file);
-    if (text !== null) take(file, text);
-  }
-  let notice: string | null = null;
-  if (flags.policy !== undefined) {
-    const policy = take(flags.policy, readNamed(flags.policy));
-    if (flags.allow.length > 0) {
-      parts[parts.length - 1] = extended(policy, flags.allow, flags.policy);
-      sources.push("--allow");
-    }
-  } else if (flags.allow.length > 0) {
-    parts.push(policyFromFlags(flags.allow));
-    sources.push("--allow");
-  } else {
-    const file = join(home, "policy.toml");
-    const text = readIfThere(file);
-    if (text !== null) take(file, text);
-    else {
-      parts.push(policyFromFlags([]));
-      const found = projectFiles.find((name) => readIfThere(join(workspace, name)) !== null);
-      notice =
-        found === undefined
-          ? "no policy: nothing is allowed (--allow HOST, or --policy FILE)"
-          : `${found} is not used unless you name it: --policy ${found}`;
-    }
-  }
-  return { policy: compilePolicy(parts), sources, files, notice };
 }
 
-/** `--allow` beside `--policy` adds rules to it, where that policy says that it may be extended. */
-function extended(policy: Policy, allow: readonly string[], file: string): Policy {
-  if (policy.document.extendable !== true) {
-    throw new Failure("usage", "--allow cannot add to this policy", {
-      place: file,
-      remedy: "Write the host into the policy, or put `extendable = true` into it.",
-    });
-  }
-  return extendPolicy(policy, policyFromFlags(allow));
+/** What nobody named: the project's file once it is trusted, else the user's default. */
+function findText(home: string, workspace: string): { text: PolicyText | null; notice: string | null } {
+  const project = readProject(workspace);
+  const notice = project === null ? null : `${project.file} is not used unless you name it: --policy ${project.file}`;
+  return { text: readDefault(home), notice };
 }
 
-function readNamed(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (cause) {
-    throw new Failure("policy_unreadable", `the policy cannot be read: ${(cause as Error).message}`, {
-      place: file,
-      remedy: "Name a readable policy file.",
-      cause,
-    });
-  }
+function read({ file, text }: PolicyText): Policy {
+  const policy = parsePolicy(text, { name: file });
+  const missing = unenforced(policy);
+  if (missing !== null) throw missing;
+  return policy;
 }
 
-/** A file that is not there is no policy; one that cannot be read is an error, because it may be a ceiling. */
-function readIfThere(file: string): string | null {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw new Failure("policy_unreadable", `the policy cannot be read: ${(cause as Error).message}`, {
-      place: file,
-      remedy: "Make the file readable, or remove it.",
-      cause,
-    });
-  }
+function notExtendable(file: string): Failure {
+  return new Failure("usage", "--allow cannot add to this policy", {
+    place: file,
+    remedy: "Write the host into the policy, or put `extendable = true` into it.",
+  });
 }

@@ -66,7 +66,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   let drain = () => {};
   const onDrain = () => drain();
   const recorder = openRecorder({ folder, start: sessionStart(run), log, now: Date.now, onDrain, onBroken });
-  if (source.notice !== null) report.before(source.notice);
+  for (const notice of source.notices) report.before(notice);
   for (const name of missingVariables(run))
     report.before(`--env ${name}: it is not set here, so the agent does not have it`);
   let end: TaskEnd;

@@ -1,6 +1,6 @@
 // The wiring of one cell: gate, boundary, what the cell sees and may take, the person's streams and signals.
 
-import { existsSync, mkdirSync, rmdirSync } from "node:fs";
+import { mkdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { DenyReason } from "#core/reason.ts";
@@ -17,6 +17,7 @@ import type { Restored } from "#sandbox/workspace.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
+import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
 import { terminalSize } from "./run-terminal.ts";
 
@@ -130,20 +131,13 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       home: { path: homePath, folder },
       sallyportHome: home.path,
       scratch,
-      readOnly: [...source.files.map((file) => resolve(file)), ...projectPolicies(workspace)],
+      readOnly: [...source.files.map((file) => resolve(file)), ...projectFiles(workspace)],
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
     },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },
     level: execution.level,
     nestedSandbox: execution.nestedSandbox === "allow",
   };
-}
-
-/** The project's own policy files, whether or not this run is under them: a later one would be. */
-function projectPolicies(workspace: string): string[] {
-  return ["sallyport.policy.toml", "sallyport.policy.yaml"]
-    .map((name) => join(workspace, name))
-    .filter((file) => existsSync(file));
 }
 
 /** `NAME=VALUE` as it stands, `NAME` with the value it has here; one that has none here is not there. */

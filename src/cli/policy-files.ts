@@ -1,0 +1,75 @@
+// Where policy files stand, and how they are read. One name has two spellings (`.toml`, `.yaml`); both at once is an error,
+// because nobody could say which of them counts.
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "#core/failure.ts";
+
+/** A policy's text, and the file it was read from. */
+export interface PolicyText {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The machine's ceiling stands here, as `policy.toml` or `policy.yaml`. */
+const ceilingFolder = "/etc/sallyport";
+const projectNames = ["sallyport.policy.toml", "sallyport.policy.yaml"] as const;
+
+/** What the machine's administrator lets everybody have at most; null without one. @throws Failure policy_unreadable, policy_invalid */
+export function readCeiling(): PolicyText | null {
+  return readOne(ceilingFolder, ["policy.toml", "policy.yaml"]);
+}
+
+/** The user's own default, in the home; null without one. @throws Failure policy_unreadable, policy_invalid */
+export function readDefault(home: string): PolicyText | null {
+  return readOne(home, ["policy.toml", "policy.yaml"]);
+}
+
+/** The policy that a project brings along; null without one. @throws Failure policy_unreadable, policy_invalid */
+export function readProject(workspace: string): PolicyText | null {
+  return readOne(workspace, projectNames);
+}
+
+/** The project's own policy files that are there: read-only in the cell whether or not this run is under one: a later one would be. */
+export function projectFiles(workspace: string): string[] {
+  return projectNames.map((name) => join(workspace, name)).filter((file) => existsSync(file));
+}
+
+/** A file that somebody named; `-` is standard input. @throws Failure policy_unreadable */
+export function readNamed(file: string): PolicyText {
+  try {
+    return { file, text: readFileSync(file === "-" ? 0 : file, "utf8") };
+  } catch (cause) {
+    throw unreadable(file, cause, "Name a readable policy file.");
+  }
+}
+
+function readOne(folder: string, names: readonly string[]): PolicyText | null {
+  const found = names.map((name) => readIfThere(join(folder, name))).filter((text) => text !== null);
+  const [first, second] = found;
+  if (first !== undefined && second !== undefined) {
+    throw new Failure("policy_invalid", `${second.file} is there too, and only one of the two can count`, {
+      place: first.file,
+      remedy: "Remove one of the two.",
+    });
+  }
+  return first ?? null;
+}
+
+/** A file that is not there is no policy; one that cannot be read is an error, because it may be a ceiling. */
+function readIfThere(file: string): PolicyText | null {
+  try {
+    return { file, text: readFileSync(file, "utf8") };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw unreadable(file, cause, "Make the file readable, or remove it.");
+  }
+}
+
+function unreadable(place: string, cause: unknown, remedy: string): Failure {
+  return new Failure("policy_unreadable", `the policy cannot be read: ${(cause as Error).message}`, {
+    place,
+    remedy,
+    cause,
+  });
+}
