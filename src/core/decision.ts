@@ -22,6 +22,8 @@ export interface Allow {
   /** Id of the rule that matched: its `id`, or `network.allow[3]`. */
   readonly rule: string;
   readonly obligations: Obligations;
+  /** Under observation only: what the policy would have said. */
+  readonly wouldDeny?: Deny;
 }
 
 export interface Deny {

@@ -1,7 +1,7 @@
 // The one order of the checks. Every door asks here, nothing that a user configures can skip a stage, and every
 // path ends in an event that is written before its effect is told to go on.
 //
-//   connection and request policy (evaluate) → request cap → event → effect → address class (reachable, at connect time)
+//   connection and request policy (evaluate; under observation observe.ts) → request cap → event → effect → address class (reachable, at connect time)
 //
 // Synchronous throughout: no stage of this list waits on a socket.
 
@@ -13,6 +13,7 @@ import type { DenyReason } from "#core/reason.ts";
 import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
+import type { Observation } from "./observe.ts";
 
 /** Hears of each decision when it is made, before its event is written. MUST NOT throw and MUST NOT wait. */
 export type DecisionListener = (action: Action, decision: Decision, seq: number) => void;
@@ -24,6 +25,8 @@ export interface GateOptions {
   /** Allowed HTTP requests and tunnels of this run; null is no cap. */
   readonly maxRequests: number | null;
   readonly onDecision: DecisionListener;
+  /** What judges in the policy's place while a run is observed; none otherwise. */
+  readonly observation?: Observation | null;
 }
 
 const exhausted: Deny = {
@@ -58,6 +61,7 @@ class RunGate implements Gate {
   readonly #policy: CompiledPolicy;
   readonly #log: EventLog;
   readonly #onDecision: DecisionListener;
+  readonly #observation: Observation | null;
   #requestsLeft: number;
 
   constructor(options: GateOptions) {
@@ -65,6 +69,7 @@ class RunGate implements Gate {
     this.#policy = options.policy;
     this.#log = options.log;
     this.#onDecision = options.onDecision;
+    this.#observation = options.observation ?? null;
     this.#requestsLeft = options.maxRequests ?? Number.POSITIVE_INFINITY;
   }
 
@@ -86,7 +91,7 @@ class RunGate implements Gate {
 
   preview(action: Action): Decision {
     try {
-      return evaluate(this.#policy, action);
+      return this.#observation === null ? evaluate(this.#policy, action) : this.#observation.judge(action);
     } catch (error) {
       return judgementFailed(error);
     }

@@ -78,6 +78,12 @@ export function policyFromFlags(allow: readonly string[]): Policy {
   return { name: "flags", document, places: new Map() };
 }
 
+/** The policy that opens every public name and port: never held alone, only beside others or while a run is observed. */
+export function openPolicy(name: string): Policy {
+  const document: PolicyDocument = { version: schemaVersion, network: { default: "allow" } };
+  return { name, document, places: new Map() };
+}
+
 /**
  * A policy with what `more` adds to its allow list and rules: for `--allow` and profiles beside a policy that was found.
  * Anything else of `more` must be held by intersection: compile both.

@@ -7,7 +7,7 @@
 
 import { hash } from "node:crypto";
 import type { Action } from "#core/action.ts";
-import type { Decision } from "#core/decision.ts";
+import type { Decision, Deny } from "#core/decision.ts";
 import type { Event, JsonValue } from "#core/event.ts";
 import type { Subject } from "#core/subject.ts";
 import { canonicalJson, canonicalString, wellFormed } from "#lib/canonical-json.ts";
@@ -59,9 +59,16 @@ export function createLineWriter(subject: Subject): LineWriter {
 }
 
 function decisionRecord(decision: Decision): string {
-  if (decision.verdict === "allow") return `{"decision":"allow","rule":${boundedString(decision.rule)}}`;
+  if (decision.verdict === "allow") {
+    const would = decision.wouldDeny === undefined ? "" : `,"would_deny":${denialRecord(decision.wouldDeny, "")}`;
+    return `{"decision":"allow","rule":${boundedString(decision.rule)}${would}}`;
+  }
+  return denialRecord(decision, '"decision":"deny",');
+}
+
+function denialRecord(decision: Deny, verdict: string): string {
   return (
-    `{"decision":"deny","deny_reason":${canonicalString(decision.reason)},"detail":${nullable(decision.detail)}` +
+    `{${verdict}"deny_reason":${canonicalString(decision.reason)},"detail":${nullable(decision.detail)}` +
     `,"remedy":${nullable(decision.remedy)},"rule":${nullable(decision.rule)}}`
   );
 }
