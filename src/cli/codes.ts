@@ -69,6 +69,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
     "The cell could not be made, and nothing of the agent ran.",
     "sallyport doctor tries each step by itself.",
   ],
+  port_unavailable: [
+    "A port that was to be published cannot be had on this machine, and nothing of the agent ran.",
+    "Publish another port of the host: --publish HOST:CELL.",
+  ],
   boundary_failed: ["The boundary stopped, and the run with it.", "Report it as a bug, with the session's events."],
   log_unwritable: ["The log cannot be written, so nothing may happen.", "Make room on the disk of the home."],
   log_broken: ["The log does not verify.", "sallyport audit verify says at which event; keep the file."],

@@ -46,6 +46,9 @@ export async function runCell(
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
+  const { publish } = run.flags;
+  const published =
+    publish.length === 0 ? null : await (await import("./publish.ts")).openPublished(publish, log, run.report.before);
   const signals = forwardSignals(run);
   const scratch = join(run.folder.path, "workspace");
   mkdirSync(scratch, { mode: 0o700 });
@@ -63,11 +66,18 @@ export async function runCell(
       stderr: process.stderr,
       terminal: run.terminal && process.stdin.isTTY ? { input: process.stdin, size: terminalSize } : null,
       maxRuntime: caps.runtime,
-      onReady: () => log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } }),
-      onRunning: signals.attach,
+      onReady: () => {
+        log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } });
+        published?.announce();
+      },
+      onRunning: (running) => {
+        signals.attach(running);
+        published?.attach({ pid: running.pid, user: cell.user });
+      },
       onRestored: (restored) => tellRestored(run, log, restored),
     });
   } finally {
+    published?.close();
     signals.close();
     removeIfEmpty(scratch);
   }

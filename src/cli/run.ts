@@ -31,6 +31,11 @@ export function register(program: Command, early: BegunCell | null): void {
         .argParser(collect)
         .default([], "none"),
     )
+    .addOption(
+      new Option("--publish <[addr:]port>", "show a port of the cell to this machine, or HOST:CELL; may be repeated")
+        .argParser(collect)
+        .default([], "none"),
+    )
     .option("-t, --tty", "give the command a terminal")
     .option("-T, --no-tty", "give the command pipes, even on a terminal")
     .option("-q, --quiet", "print neither denials nor the summary")

@@ -34,6 +34,8 @@ const eventTypes = Object.keys({
   "session.ended": true,
   "boundary.failed": true,
   "workspace.restored": true,
+  "publish.opened": true,
+  "publish.connection": true,
 } satisfies Record<Event["type"], true>);
 
 /** How often a followed log is looked at, milliseconds. */

@@ -29,6 +29,7 @@ export interface RunFlags {
   /** seconds */
   readonly grace: number;
   readonly env: readonly string[];
+  readonly publish: readonly string[];
   readonly tty?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -45,6 +46,7 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
     home: process.env.HOME ?? homedir(),
     sallyportHome: homePath(process.env),
   });
+  if (flags.publish.length > 0) (await import("./publish.ts")).checkPublish(flags.publish);
   const home = openHome(process.env);
   const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
   const user = cellUser(source.policy, workspace);

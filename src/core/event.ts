@@ -24,7 +24,9 @@ export interface LifecycleEvent {
     | "sandbox.ready"
     | "session.ended"
     | "boundary.failed"
-    | "workspace.restored";
+    | "workspace.restored"
+    | "publish.opened"
+    | "publish.connection";
   readonly detail: { readonly [key: string]: JsonValue };
 }
 

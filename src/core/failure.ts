@@ -12,6 +12,7 @@ export type FailureCode =
   | "platform_unsupported"
   | "sandbox_unavailable"
   | "sandbox_failed"
+  | "port_unavailable"
   | "boundary_failed"
   | "log_unwritable"
   | "log_broken"

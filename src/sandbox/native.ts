@@ -74,6 +74,7 @@ export interface Native {
 }
 
 let loaded: Native | null = null;
+let library: Library | null = null;
 
 /** The functions; the library is loaded by the first call. Throws Failure platform_unsupported. */
 export function native(): Native {
@@ -91,6 +92,7 @@ export function native(): Native {
   }
   const koffi = module.exports;
   const c = koffi.load(null);
+  library = c;
   loaded = {
     pipe2: c.func("int pipe2(_Out_ int *ends, int flags)"),
     getsockopt: c.func("int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)"),
@@ -108,6 +110,12 @@ export function native(): Native {
     errno: () => koffi.errno(),
   };
   return loaded;
+}
+
+/** A function that few runs need, looked up when it is. Throws Failure platform_unsupported. */
+export function nativeFunction<F extends (...values: never[]) => number>(prototype: string): F {
+  native();
+  return (library as Library).func(prototype) as unknown as F;
 }
 
 /**

@@ -54,6 +54,8 @@ export interface Exit {
 }
 
 export interface RunningCell {
+  /** The host's id of a process in the cell's user and network namespaces, which is sallyport's own child. */
+  readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -257,6 +259,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       staging.close();
     }
     return {
+      pid: child.pid ?? 0,
       stdin: stdio.stdin,
       stdout: stdio.stdout,
       stderr: stdio.stderr,
