@@ -7,6 +7,9 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 import { normalAddress } from "./address.ts";
 
+/** What the host's own loopback is called inside a cell. Only an exact entry with a port opens it. */
+export const hostLoopback = "host.sallyport.internal";
+
 const longestName = 253;
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /** A last label like this makes WHATWG URLs and inet_aton(3) read the whole as IPv4. */
@@ -34,7 +37,7 @@ export function isLiteralAddress(host: string): boolean {
 }
 
 /** `host:port`, with brackets around IPv6. */
-export function hostAndPort(host: string, port: number): string {
+export function hostAndPort(host: string, port: number | "PORT"): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

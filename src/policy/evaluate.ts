@@ -9,7 +9,7 @@ import type { Allow, Decision, Deny } from "#core/decision.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type Cidr, contains, parseAddress, parseCidr } from "#lib/address.ts";
 import { addressClass } from "#lib/address-class.ts";
-import { hostAndPort, normalHost } from "#lib/host-name.ts";
+import { hostAndPort, hostLoopback, normalHost } from "#lib/host-name.ts";
 import type { CompiledPolicy, PolicyPart } from "./compile.ts";
 import { type HostView, portTables } from "./host-table.ts";
 import { findRequest, missOf } from "./request-table.ts";
@@ -142,6 +142,7 @@ function allowFlag(action: Action, onePort = false): string {
  * the host's other port to methods or paths, a bare name would open it whole.
  */
 function endpointOf(action: Action, onePort: boolean): string {
+  if (action.host === hostLoopback) return hostAndPort(action.host, action.kind === "dns" ? "PORT" : action.port);
   const bare = action.kind === "dns" || (!onePort && (action.port === 80 || action.port === 443));
   if (!bare) return hostAndPort(action.host, action.port);
   return action.host.includes(":") ? `[${action.host}]` : action.host;

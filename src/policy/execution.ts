@@ -3,8 +3,10 @@
 
 import { Failure } from "#core/failure.ts";
 import { parseAddress } from "#lib/address.ts";
+import { hostLoopback } from "#lib/host-name.ts";
 import { parseEndpoint } from "./host-pattern.ts";
 import type { ExecutionSection, Policy } from "./policy.ts";
+import { loopbackAddresses } from "./rule.ts";
 
 /** What runs a cell. Null is no limit, or nothing said. */
 export interface Execution {
@@ -82,6 +84,10 @@ export function mergeExecution(policies: readonly Policy[]): Execution {
 /** Of two policies that place the same name, the first counts; certificate authorities are those of all. */
 export function mergeUpstream(policies: readonly Policy[]): Upstream {
   const resolve = new Map<string, UpstreamTarget[]>();
+  resolve.set(
+    hostLoopback,
+    loopbackAddresses.map((address) => ({ address, port: null })),
+  );
   const caFiles = new Set<string>();
   for (const { document } of policies) {
     for (const [host, targets] of Object.entries(document.upstream?.resolve ?? {})) {

@@ -2,7 +2,7 @@
 // right spelling where one can be guessed.
 
 import { formatCidr, parseCidr } from "#lib/address.ts";
-import { hostAndPort, isLiteralAddress, normalHost } from "#lib/host-name.ts";
+import { hostAndPort, hostLoopback, isLiteralAddress, normalHost } from "#lib/host-name.ts";
 import { endpointText, isOverBroad, type Parsed, parseEndpoint, parseHostPattern, parsePort } from "./host-pattern.ts";
 import { parsePathPattern, pathPatternText } from "./path-pattern.ts";
 import { type Format, schemaVersion } from "./schema.ts";
@@ -25,7 +25,13 @@ const checks: { readonly [format in Format]: (text: string, path: string) => Par
   endpoint(text, path) {
     const parsed = parseEndpoint(text);
     if (!parsed.ok) return parsed;
-    const { host } = parsed.value;
+    const { host, port } = parsed.value;
+    if (path === "network.allow" && host.suffix === hostLoopback && port === null) {
+      return bad(
+        `"${text}" is this machine's own loopback, and needs a port`,
+        `Write "${hostLoopback}:11434", with the port of the service that is meant.`,
+      );
+    }
     if (path === "network.allow" && isOverBroad(host)) {
       return bad(
         `"${text}" is over-broad: it spans names of owners who have nothing to do with each other`,
@@ -118,6 +124,8 @@ const checks: { readonly [format in Format]: (text: string, path: string) => Par
 export function checkHostKey(text: string): Parsed<string> {
   const parsed = parseHostPattern(text);
   if (!parsed.ok) return parsed;
+  if (parsed.value.suffix === hostLoopback)
+    return bad(`"${hostLoopback}" is this machine's loopback and nowhere else`, "Leave it out.");
   return parsed.value.kind === "exact" ? good(parsed.value.suffix) : bad(`"${text}" is a pattern`, "Name one host.");
 }
 

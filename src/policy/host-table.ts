@@ -4,7 +4,7 @@
 
 import type { Deny } from "#core/decision.ts";
 import { addressClass } from "#lib/address-class.ts";
-import { isLiteralAddress } from "#lib/host-name.ts";
+import { hostLoopback, isLiteralAddress } from "#lib/host-name.ts";
 import type { HostPattern } from "./host-pattern.ts";
 import { buildPortTable, type Habit, habitOf, type PortTable } from "./port-table.ts";
 import type { Rule } from "./rule.ts";
@@ -115,8 +115,9 @@ export class HostTables {
   }
 
   #look(host: string): HostView {
-    const tables = this.#tables.matches(host);
-    if (this.#default !== null) tables.push(this.#default);
+    const own = host === hostLoopback; // no pattern and no default stands for it
+    const tables = this.#tables.matches(host).filter(({ pattern }) => !own || pattern?.kind === "exact");
+    if (this.#default !== null && !own) tables.push(this.#default);
     let denied: Deny | null = null;
     let deniedPorts: Map<number, Deny> | null = null;
     for (const { port, deny } of this.#closed.matches(host).flat()) {

@@ -2,6 +2,7 @@
 // contradicts itself is refused. The text may be an agent's (a project's own file): it is bounded and never half taken.
 
 import { Failure } from "#core/failure.ts";
+import { hostLoopback } from "#lib/host-name.ts";
 import { type Place, type Problem, SyntaxProblem, type Table } from "./document.ts";
 import { isOverBroad, parseHostPattern } from "./host-pattern.ts";
 import type { NetworkRule, Policy, PolicyDocument } from "./policy.ts";
@@ -94,7 +95,20 @@ function checkRules(rules: readonly NetworkRule[], places: ReadonlyMap<string, P
       wrong("protocol", `a tunnel shows no ${sees}`, `Leave out protocol = "tcp" or ${sees}.`);
     if (rule.tls === "pass" && rule.protocol === "http")
       wrong("tls", "TLS that passes untouched shows no HTTP", 'Write protocol = "tls".');
-    for (const text of Array.isArray(rule.host) ? rule.host : []) {
+    const hosts = Array.isArray(rule.host) ? rule.host : [];
+    if (hosts.includes(hostLoopback) && hosts.length > 1)
+      wrong(
+        "host",
+        `"${hostLoopback}" stands beside other hosts, to which it would open this machine's loopback`,
+        "Give it a rule of its own.",
+      );
+    if (hosts.includes(hostLoopback) && rule.port === undefined)
+      wrong(
+        "host",
+        `"${hostLoopback}" is this machine's own loopback, and needs a port`,
+        "Write port = 11434, with the port of the service that is meant.",
+      );
+    for (const text of hosts) {
       const host = parseHostPattern(text);
       if (host.ok && isOverBroad(host.value) && !rule.id?.startsWith("unsafe_")) {
         wrong(

@@ -4,7 +4,7 @@
 import type { Allow, Obligations } from "#core/decision.ts";
 import { addressClass } from "#lib/address-class.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
-import { isLiteralAddress } from "#lib/host-name.ts";
+import { hostLoopback, isLiteralAddress } from "#lib/host-name.ts";
 import { type HostPattern, type Parsed, parseEndpoint, parseHostPattern } from "./host-pattern.ts";
 import { type PathPattern, parsePathPattern } from "./path-pattern.ts";
 import type { NetworkRule, Policy } from "./policy.ts";
@@ -24,6 +24,9 @@ export interface Rule {
 }
 
 const barePorts = [80, 443];
+
+/** Where the host's own loopback is, in the order in which it is tried. */
+export const loopbackAddresses = ["127.0.0.1", "::1"] as const;
 
 /** The rules of a policy, in the order of the text; `default = "allow"` last. */
 export function rulesOf({ document: { network } }: Policy): Rule[] {
@@ -84,6 +87,8 @@ function made(id: string, path: string, said: Said): Rule {
 
 /** Addresses that a rule names and thereby opens; never those that only a range of exactly one address opens. */
 function named(hosts: readonly HostPattern[]): string[] {
+  const [first] = hosts;
+  if (hosts.length === 1 && first?.kind === "exact" && first.suffix === hostLoopback) return [...loopbackAddresses];
   return hosts
     .filter(({ kind, suffix }) => kind === "exact" && isLiteralAddress(suffix) && !isGuarded(suffix))
     .map(({ suffix }) => suffix);
