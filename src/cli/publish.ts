@@ -4,7 +4,8 @@ import type { EventLog } from "#audit/log/event-log.ts";
 import { Failure } from "#core/failure.ts";
 import { normalAddress } from "#lib/address.ts";
 import { addressClass } from "#lib/address-class.ts";
-import { hostAndPort } from "#lib/host-name.ts";
+import { hostAndPort, hostLoopback } from "#lib/host-name.ts";
+import { NameUnresolved, type ResolveUpstream } from "#proxy/upstream/resolve.ts";
 import { createPublisher, type PortWish, type PublishedPort, type Publisher } from "#supervisor/publish.ts";
 
 /** Both of the host's own, so that `localhost` leads there however it is resolved. */
@@ -41,6 +42,8 @@ function wrong(text: string, why: string, remedy?: string): Failure {
 export interface RunPublisher extends Publisher {
   /** Logs the ports that were opened before the agent; MUST be called when the cell is ready. */
   announce(): void;
+  /** A cell does not come back to itself by way of the host's loopback: its requests would go round for ever. */
+  withoutOwnPorts(resolve: ResolveUpstream): ResolveUpstream;
 }
 
 /** Opens what the flags ask for; everything is closed again when one port cannot be had. @throws Failure */
@@ -69,7 +72,14 @@ export async function openPublished(
     publisher.close();
     throw error;
   }
-  return { ...publisher, announce: () => opened.forEach(record) };
+  return {
+    ...publisher,
+    announce: () => opened.forEach(record),
+    withoutOwnPorts: (resolve) => (host, port) =>
+      host === hostLoopback && publisher.owns(port)
+        ? Promise.reject(new NameUnresolved(host, "not_found"))
+        : resolve(host, port),
+  };
 }
 
 function told({ addresses, port, cellPort }: PublishedPort): string {

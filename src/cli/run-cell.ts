@@ -37,18 +37,20 @@ export async function runCell(
     log,
     maxRequests: caps.requests,
     onDecision: decisionListener(run),
-  });
-  const boundary: Boundary = openBoundary({
-    gate,
-    authority,
-    resolve: createResolver({ placed: source.policy.upstream.resolve }),
-    upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
-    dnsDeny: source.policy.dnsDeny,
-    releaseMemory: createMemoryRelease(),
+    observation: run.observing?.observation ?? null,
   });
   const { publish } = run.flags;
   const published =
     publish.length === 0 ? null : await (await import("./publish.ts")).openPublished(publish, log, run.report.before);
+  const resolve = createResolver({ placed: source.policy.upstream.resolve });
+  const boundary: Boundary = openBoundary({
+    gate,
+    authority,
+    resolve: published?.withoutOwnPorts(resolve) ?? resolve,
+    upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
+    dnsDeny: source.policy.dnsDeny,
+    releaseMemory: createMemoryRelease(),
+  });
   const signals = forwardSignals(run);
   const scratch = join(run.folder.path, "workspace");
   mkdirSync(scratch, { mode: 0o700 });
@@ -86,11 +88,12 @@ export async function runCell(
 /** Failures of an upstream are no doing of the agent's. */
 const notViolations: readonly DenyReason[] = ["upstream_unreachable", "upstream_untrusted", "internal_error"];
 
-function decisionListener({ report, ending, caps, source }: Run): DecisionListener {
+function decisionListener({ report, ending, caps, source, observing }: Run): DecisionListener {
   const { terminateOnPolicyViolation, level } = source.policy.execution;
   const strict = terminateOnPolicyViolation || level === "strict";
   return (action, decision, seq) => {
     report.decision(action, decision);
+    observing?.take(action, decision);
     if (decision.verdict === "allow") return;
     if (decision.reason === "requests_exhausted")
       ending.begin({ kind: "max_requests", threshold: caps.requests, observed: (caps.requests ?? 0) + 1, seq });

@@ -45,6 +45,8 @@ export interface PublisherOptions {
 export interface Publisher {
   /** Opens a port of the host at once; works at any time of a run. @throws Failure port_unavailable */
   open(wish: PortWish): Promise<PublishedPort>;
+  /** True for a port of the host's loopback that leads back into the cell. */
+  owns(port: number): boolean;
   /** The cell that connections lead to from now on. */
   attach(cell: CellProcess): void;
   /** Ends all connections and listeners. */
@@ -125,6 +127,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       }
       return { addresses: had, port: taken, cellPort };
     },
+    owns: (port) => servers.some((server) => (server.address() as { port: number } | null)?.port === port),
     attach: (cell) => {
       sockets = openCellSockets(cell);
       attached.resolve(sockets);
