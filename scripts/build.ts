@@ -34,7 +34,7 @@ function startedByName(): string[] {
 }
 
 /** The commands that share one chunk, `others`, because a run needs none of them. */
-const others = ["policy", "sessions", "replay", "audit", "doctor", "explain-code"];
+const others = ["policy", "sessions", "replay", "audit", "doctor", "explain-code", "completion", "complete"];
 
 const dynamicImport = /(?:await )?import\(\s*"([#./][^"]+\.ts)",?\s*\)/g;
 

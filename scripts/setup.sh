@@ -39,7 +39,11 @@ python3 python3 clients-in-tests
 openssl openssl servers-in-tests
 strace strace proof-of-no-own-connections
 setpriv util-linux tests-as-another-user
-newuidmap uidmap mapped-users"
+newuidmap uidmap mapped-users
+zsh zsh completion-in-tests
+fish fish completion-in-tests
+mandoc mandoc the-manual-in-tests
+crun crun containers-in-tests"
 fi
 
 # Debian keeps administrators' tools out of an ordinary user's PATH.

@@ -8,11 +8,21 @@ import { printFailure } from "./output.ts";
 import { version } from "./version.ts";
 
 interface CommandModule {
-  /** `early`: the cell that was begun before anything else was loaded; null where none could be. */
-  register(program: Command, early: BegunCell | null): void;
+  /**
+   * `early`: the cell that was begun before anything else was loaded; null where none could be. `load` gives the whole of one
+   * command, or of all, to whom the command line is the subject.
+   */
+  register(program: Command, early: BegunCell | null, load: (name?: string) => Promise<Command>): void;
 }
 
-const commands: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
+interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+  /** Called by programs: not in the help. */
+  readonly hidden?: true;
+}
+
+const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
   policy: { summary: "check a policy, or explain what it decides", load: () => import("./policy.ts") },
   sessions: { summary: "list and show what ran", load: () => import("./sessions.ts") },
@@ -20,25 +30,20 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
   audit: { summary: "verify a session's log", load: () => import("./audit.ts") },
   doctor: { summary: "check that this machine can run a cell", load: () => import("./doctor.ts") },
   "explain-code": { summary: "say what a code means", load: () => import("./explain-code.ts") },
+  completion: { summary: "complete commands, flags and values in a shell", load: () => import("./completion.ts") },
+  __complete: { summary: "what may stand at a place", load: () => import("./complete.ts"), hidden: true },
 };
 
 /** Runs one command line (without node and script) and gives its exit code. A cell begun early is used or ended. */
 export async function main(argv: readonly string[], early: BegunCell | null = null): Promise<number> {
-  const program = new Command("sallyport")
-    .description(
-      "The governance runtime for autonomous agents: a closed cell with full power inside, and one guarded way out.",
-    )
-    .version(version(), "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this help")
-    .enablePositionalOptions()
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .showSuggestionAfterError();
+  const program = bareProgram();
   const asked = argv.find((word) => !word.startsWith("-"));
   const wanted = asked === undefined ? undefined : commands[asked];
   try {
-    if (wanted !== undefined) (await wanted.load()).register(program, early);
-    else for (const [name, { summary }] of Object.entries(commands)) program.command(name).description(summary);
+    if (wanted !== undefined) (await wanted.load()).register(program, early, loadProgram);
+    else
+      for (const [name, { summary, hidden = false }] of Object.entries(commands))
+        program.command(name, { hidden }).description(summary);
     if (argv.length === 0) {
       program.outputHelp();
       return 0;
@@ -52,6 +57,33 @@ export async function main(argv: readonly string[], early: BegunCell | null = nu
   } finally {
     await early?.abandon();
   }
+}
+
+/** The program with everything that the named command understands; without a name, with all commands. */
+export async function loadProgram(name?: string): Promise<Command> {
+  const program = bareProgram();
+  // One file may hold several commands, and registers them all.
+  const modules = new Set<CommandModule>();
+  for (const [each, { hidden, load }] of Object.entries(commands))
+    if (!hidden && (name === undefined || each === name)) modules.add(await load());
+  for (const module of modules) module.register(program, null, loadProgram);
+  for (const [each, { summary, hidden }] of Object.entries(commands))
+    if (!hidden && !program.commands.some((command) => command.name() === each))
+      program.command(each).description(summary);
+  return program;
+}
+
+function bareProgram(): Command {
+  return new Command("sallyport")
+    .description(
+      "The governance runtime for autonomous agents: a closed cell with full power inside, and one guarded way out.",
+    )
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .showSuggestionAfterError();
 }
 
 /** A command line that commander did not understand, as every other failure is told. */
