@@ -5,11 +5,13 @@
 //   A policy that was named, or that says `extendable = false`, is added to only where it says `extendable = true`.
 
 import { Failure } from "#core/failure.ts";
-import { type CompiledPolicy, compilePolicy, extendPolicy, policyFromFlags } from "#policy/compile.ts";
+import { type CompiledPolicy, compilePolicy } from "#policy/compile.ts";
+import { extendPolicy, policyFromFlags } from "#policy/extend.ts";
 import { parsePolicy } from "#policy/parse.ts";
 import type { Policy } from "#policy/policy.ts";
 import { unenforced } from "#policy/unenforced.ts";
 import { type PolicyText, readCeiling, readDefault, readNamed, readProject } from "./policy-files.ts";
+import { shippedPresets } from "./presets.ts";
 
 export interface PolicySource {
   readonly policy: CompiledPolicy;
@@ -42,7 +44,7 @@ export function findPolicy(
   const base = found.text === null ? policyFromFlags([]) : read(found.text);
   const more = [
     ...(profile === null ? [] : [profile]),
-    ...(flags.allow.length === 0 ? [] : [policyFromFlags(flags.allow)]),
+    ...(flags.allow.length === 0 ? [] : [policyFromFlags(flags.allow, shippedPresets)]),
   ];
   const notices = found.notice === null ? [] : [found.notice];
   const sources = [ceiling, found.text].flatMap((text) => (text === null ? [] : [text.file]));
@@ -74,7 +76,7 @@ function findText(home: string, workspace: string): { text: PolicyText | null; n
 }
 
 function read({ file, text }: PolicyText): Policy {
-  const policy = parsePolicy(text, { name: file });
+  const policy = parsePolicy(text, { name: file, presets: shippedPresets });
   const missing = unenforced(policy);
   if (missing !== null) throw missing;
   return policy;

@@ -6,7 +6,8 @@ import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
 import type { Action } from "#core/action.ts";
 import type { Decision } from "#core/decision.ts";
 import type { Gate } from "#core/gate.ts";
-import { type CompiledPolicy, compilePolicy, policyFromFlags } from "#policy/compile.ts";
+import { type CompiledPolicy, compilePolicy } from "#policy/compile.ts";
+import { policyFromFlags } from "#policy/extend.ts";
 import { request, subjectOf, temporaryFolder } from "#test/log/sample.ts";
 import { type GateOptions, openGate } from "./gate.ts";
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Action } from "#core/action.ts";
-import { compilePolicy, openPolicy, policyFromFlags } from "#policy/compile.ts";
+import { compilePolicy, openPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
+import { policyFromFlags } from "#policy/extend.ts";
 import { parsePolicy } from "#policy/parse.ts";
 import { request } from "#test/log/sample.ts";
 import { createObservation, observedRule } from "./observe.ts";

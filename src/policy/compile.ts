@@ -3,11 +3,9 @@
 import { createHash } from "node:crypto";
 import type { Allow, Deny, Obligations } from "#core/decision.ts";
 import type { JsonValue } from "#core/event.ts";
-import { Failure } from "#core/failure.ts";
 import { type Cidr, contains, formatCidr, parseCidr } from "#lib/address.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
 import { type Execution, mergeExecution, mergeUpstream, type Upstream } from "./execution.ts";
-import { checkFormat } from "./formats.ts";
 import { parseEndpoint } from "./host-pattern.ts";
 import { type Closed, HostTables } from "./host-table.ts";
 import type { Policy, PolicyDocument } from "./policy.ts";
@@ -57,44 +55,10 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
   };
 }
 
-/**
- * The policy of `--allow` flags.
- * @throws Failure usage where one is no `host` or `host:port`.
- */
-export function policyFromFlags(allow: readonly string[]): Policy {
-  const entries = allow.map((text) => {
-    const checked = checkFormat("endpoint", text, "network.allow");
-    if (checked.ok) return checked.value;
-    throw new Failure("usage", checked.problem, {
-      place: "--allow",
-      ...(checked.remedy === null ? {} : { remedy: checked.remedy }),
-    });
-  });
-  const document: PolicyDocument = {
-    version: schemaVersion,
-    extendable: true,
-    network: { default: "deny", allow: entries },
-  };
-  return { name: "flags", document, places: new Map() };
-}
-
 /** The policy that opens every public name and port: never held alone, only beside others or while a run is observed. */
 export function openPolicy(name: string): Policy {
   const document: PolicyDocument = { version: schemaVersion, network: { default: "allow" } };
   return { name, document, places: new Map() };
-}
-
-/**
- * A policy with what `more` adds to its allow list and rules: for `--allow` and profiles beside a policy that was found.
- * Anything else of `more` must be held by intersection: compile both.
- */
-export function extendPolicy(policy: Policy, more: Policy): Policy {
-  const own = policy.document.network ?? {};
-  const added = more.document.network ?? {};
-  const allow = [...(own.allow ?? []), ...(added.allow ?? [])];
-  const deny = [...(own.deny ?? []), ...(added.deny ?? [])];
-  const rule = [...(own.rule ?? []), ...(added.rule ?? [])];
-  return { ...policy, document: { ...policy.document, network: { ...own, allow, deny, rule } } };
 }
 
 function compilePart(policy: Policy): PolicyPart {

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Action } from "#core/action.ts";
 import type { Allow, Decision } from "#core/decision.ts";
-import { type CompiledPolicy, compilePolicy, extendPolicy, policyFromFlags } from "./compile.ts";
+import { type CompiledPolicy, compilePolicy } from "./compile.ts";
 import { evaluate, reachable } from "./evaluate.ts";
+import { extendPolicy, policyFromFlags } from "./extend.ts";
 import { parsePolicy } from "./parse.ts";
 
 function policy(...texts: string[]): CompiledPolicy {

@@ -5,6 +5,7 @@ import { formatCidr, parseCidr } from "#lib/address.ts";
 import { hostAndPort, hostLoopback, isLiteralAddress, normalHost } from "#lib/host-name.ts";
 import { endpointText, isOverBroad, type Parsed, parseEndpoint, parseHostPattern, parsePort } from "./host-pattern.ts";
 import { parsePathPattern, pathPatternText } from "./path-pattern.ts";
+import { isPreset, presetName, presetRuleId } from "./presets.ts";
 import { type Format, schemaVersion } from "./schema.ts";
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -23,6 +24,10 @@ const checks: { readonly [format in Format]: (text: string, path: string) => Par
       : bad(`the version "${text}" is unknown`, `Write version = "${schemaVersion}".`),
 
   endpoint(text, path) {
+    if (path === "network.allow" && isPreset(text)) {
+      const name = presetName(text);
+      return name === null ? bad(`"${text}" is no preset`, 'Write for example "@npm" or "@npm/1".') : good(name);
+    }
     const parsed = parseEndpoint(text);
     if (!parsed.ok) return parsed;
     const { host, port } = parsed.value;
@@ -82,7 +87,7 @@ const checks: { readonly [format in Format]: (text: string, path: string) => Par
   },
 
   "rule-id": (text) =>
-    /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)
+    presetRuleId.test(text) || /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)
       ? good(text)
       : bad(
           `"${text}" is no id`,

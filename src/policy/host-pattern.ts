@@ -55,7 +55,7 @@ export function parseHostPattern(text: string): Parsed<HostPattern> {
 /** `host`, `host:port`, `1.2.3.4:port`, `[v6]`, `[v6]:port`. */
 export function parseEndpoint(text: string): Parsed<Endpoint> {
   if (text.startsWith("@"))
-    return bad(`presets such as "${text}" are not in this build`, "Name the preset's hosts one by one.");
+    return bad(`the preset "${text}" cannot stand here`, "Presets go into [network] allow, without a port.");
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     const bare = text.replace(/:\d+(?=[/?#]|$)/, "");
     const say = (host: string) => `Write "${host}", or "${host}:PORT"; paths go into a [[network.rule]].`;

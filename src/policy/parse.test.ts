@@ -294,7 +294,7 @@ const problems: readonly (readonly [
   ["every .com", `${head}[network]\nallow = ["*.com"]\n`, "3:10", /over-broad/, /unsafe_/],
   ["every .corp at any depth", `${head}[network]\nallow = ["**.corp:443"]\n`, "3:10", /over-broad/, /unsafe_/],
   ["an over-broad rule", `${head}[[network.rule]]\nid = "all"\nhost = "**.com"\n`, "4:1", /over-broad/, /unsafe_/],
-  ["a preset", `${head}[network]\nallow = ["@npm"]\n`, "3:10", /presets such as "@npm"/],
+  ["a preset", `${head}[network]\nallow = ["@npm"]\n`, "3:10", /there is no preset "@npm"/],
   ["a bad port", `${head}[network]\nallow = ["a.com:0443"]\n`, "3:10", /"0443" is no port/],
   [
     "an IPv6 address without brackets",

@@ -6,6 +6,7 @@ import { hostLoopback } from "#lib/host-name.ts";
 import { type Place, type Problem, SyntaxProblem, type Table } from "./document.ts";
 import { isOverBroad, parseHostPattern } from "./host-pattern.ts";
 import type { NetworkRule, Policy, PolicyDocument } from "./policy.ts";
+import { expandPresets, type Presets } from "./presets.ts";
 import { readDocument } from "./read.ts";
 import { schemaVersion } from "./schema.ts";
 import { readToml } from "./toml.ts";
@@ -16,6 +17,10 @@ export interface PolicySource {
   readonly name: string;
   /** By default what the name's extension says, else TOML. */
   readonly format?: "toml" | "yaml" | "json";
+  /** What `@npm` and the like stand for; without them there are none. */
+  readonly presets?: Presets;
+  /** True for a policy's canonical JSON, in which presets were expanded: rules may bear their ids. */
+  readonly expanded?: boolean;
 }
 
 /** Longer texts are refused unread. */
@@ -33,11 +38,16 @@ export function parsePolicy(text: string, source: PolicySource): Policy {
   );
 }
 
-/** The same with every problem at once, in the order of the text; the policy is null where there is one. */
-export function readPolicy(
-  text: string,
-  source: PolicySource,
-): { policy: Policy | null; problems: readonly Problem[] } {
+export interface ReadPolicy {
+  /** Null where there is a problem. */
+  readonly policy: Policy | null;
+  /** The same before its presets were expanded. */
+  readonly written: Policy | null;
+  readonly problems: readonly Problem[];
+}
+
+/** The same with every problem at once, in the order of the text. */
+export function readPolicy(text: string, source: PolicySource): ReadPolicy {
   if (text.length > longestText) return refused("a policy has at most 16 MiB of text", { line: 1, column: 1 });
   let root: Table;
   const format = source.format ?? formatOf(source.name);
@@ -58,10 +68,18 @@ export function readPolicy(
   }
   // The schema's table is what read it; each required key and each value's type was checked there.
   const typed = { ...document, version: schemaVersion } as unknown as PolicyDocument;
-  checkRules(typed.network?.rule ?? [], places, problems);
+  checkRules(typed.network?.rule ?? [], places, problems, source.expanded === true);
+  const whole = problems.length > 0 ? null : expandPresets(typed, places, source.presets ?? null, presetRules);
+  problems.push(...(whole?.problems ?? []));
   problems.sort((one, other) => one.at.line - other.at.line || one.at.column - other.at.column);
-  if (problems.length > 0) return { policy: null, problems };
-  return { policy: { name: source.name, document: typed, places }, problems };
+  if (whole === null || problems.length > 0) return { policy: null, written: null, problems };
+  const written = { name: source.name, document: typed, places };
+  return { policy: { name: source.name, document: whole.document, places: whole.places }, written, problems };
+}
+
+/** A preset is a policy of rules alone. @throws Failure policy_invalid for one that was shipped broken */
+function presetRules(text: string, name: string): readonly NetworkRule[] {
+  return parsePolicy(text, { name, format: "toml" }).document.network?.rule ?? [];
 }
 
 /** A problem as what a command prints; `more` is how many others the text has. */
@@ -74,7 +92,12 @@ export function problemFailure(problem: Problem, name: string, more = 0): Failur
 }
 
 /** What a rule's keys must not say together. */
-function checkRules(rules: readonly NetworkRule[], places: ReadonlyMap<string, Place>, problems: Problem[]): void {
+function checkRules(
+  rules: readonly NetworkRule[],
+  places: ReadonlyMap<string, Place>,
+  problems: Problem[],
+  expanded: boolean,
+): void {
   const ids = new Set<string>();
   for (const [index, rule] of rules.entries()) {
     const path = `network.rule[${index}]`;
@@ -84,6 +107,8 @@ function checkRules(rules: readonly NetworkRule[], places: ReadonlyMap<string, P
         at: places.get(`${path}.${key}`) ?? places.get(path) ?? { line: 1, column: 1 },
         remedy,
       });
+    if (rule.id?.startsWith("@") && !expanded)
+      wrong("id", `the id "${rule.id}" is that of a preset's rule`, "Give the rule another id.");
     if (rule.id !== undefined && ids.has(rule.id))
       wrong("id", `the id "${rule.id}" is taken`, "Give each rule an id of its own.");
     if (rule.id !== undefined) ids.add(rule.id);
@@ -148,6 +173,6 @@ function formatOf(name: string): "toml" | "yaml" | "json" {
   return /\.json$/i.test(name) ? "json" : "toml";
 }
 
-function refused(message: string, at: Place): { policy: null; problems: readonly Problem[] } {
-  return { policy: null, problems: [{ message, at, remedy: null }] };
+function refused(message: string, at: Place): ReadPolicy {
+  return { policy: null, written: null, problems: [{ message, at, remedy: null }] };
 }

@@ -9,8 +9,11 @@ export interface Policy {
   readonly name: string;
   readonly document: PolicyDocument;
   /** Where each key and element stands, by path: `network.rule[0].host`. Empty for a policy that no text spells. */
-  readonly places: ReadonlyMap<string, Place>;
+  readonly places: ReadonlyMap<string, PolicyPlace>;
 }
+
+/** A place in the policy's own text, or, as it is to be told, one elsewhere: of what was added by another policy. */
+export type PolicyPlace = Place | string;
 
 export interface PolicyDocument {
   readonly version: "zero_trust.runtime.v1";
@@ -102,6 +105,7 @@ export interface ExecutionSection {
 export function placeIn(policy: Policy, path: string): string {
   for (let at = path; ; at = at.slice(0, Math.max(at.lastIndexOf("."), at.lastIndexOf("[")))) {
     const place = policy.places.get(at);
+    if (typeof place === "string") return place;
     if (place !== undefined) return `${policy.name}:${place.line}:${place.column}`;
     if (!/[.[]/.test(at)) return policy.name;
   }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Action } from "#core/action.ts";
-import { compilePolicy, policyFromFlags } from "./compile.ts";
+import { compilePolicy } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
+import { policyFromFlags } from "./extend.ts";
 import { parsePolicy } from "./parse.ts";
 import { type Asked, createSuggesting, suggestionText } from "./suggest.ts";
 

@@ -8,6 +8,7 @@ import { compilePolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
 import { explain } from "#policy/explain.ts";
 import { parsePolicy, readPolicy } from "#policy/parse.ts";
+import type { Presets } from "#policy/presets.ts";
 import { unenforced } from "#policy/unenforced.ts";
 
 export const name = "policy-text";
@@ -57,11 +58,22 @@ const texts: readonly (readonly [format: (typeof formats)[number], text: string]
     "yaml",
     'security_context:\n  level: "strict"\n  user: nobody\nconstraints:\n  max_runtime: 300s\n  network: {allow_domains: [a.com], default_policy: deny}\nviolation_protocol: {action: kill_process_group}\n',
   ],
+  ["toml", '# zero_trust.runtime.v1\n[network]\nallow = ["@npm", "@git/1", "@git", "a.example.com"]\n'],
   [
     "json",
     '{"version":"zero_trust.runtime.v1","network":{"default":"allow","deny":["**"]},"execution":{"max_requests":5}}',
   ],
 ];
+
+const presets: Presets = {
+  list: () => [
+    { name: "npm", version: 1 },
+    { name: "git", version: 1 },
+    { name: "git", version: 2 },
+  ],
+  read: ({ name, version }) =>
+    `# zero_trust.runtime.v1\n[[network.rule]]\nid = "a"\nhost = "${name}${version}.example"\nmethod = "GET"\n[[network.rule]]\nid = "b"\nhost = "**.example.com"\nport = 8443\n`,
+};
 
 export const seeds: readonly Uint8Array[] = texts.map(([format, text]) =>
   Buffer.concat([Buffer.of(formats.indexOf(format)), Buffer.from(text)]),
@@ -71,7 +83,7 @@ export function run(input: Uint8Array): void {
   const format = formats[(input[0] ?? 0) % formats.length] ?? "toml";
   const text = Buffer.from(input.subarray(1)).toString("utf8");
   const lines = text.split("\n");
-  const { policy, problems } = readPolicy(text, { name: "fuzz", format });
+  const { policy, problems } = readPolicy(text, { name: "fuzz", format, presets });
   for (const { at, message } of problems) {
     const line = lines[at.line - 1];
     if (line === undefined || at.column < 1 || at.column > line.length + 1)
@@ -92,6 +104,8 @@ export function run(input: Uint8Array): void {
     if (decision.verdict === "allow") reachable(decision, ["10.0.0.1", "93.184.216.34", "169.254.169.254"]);
     explain(compiled, action);
   }
-  const again = compilePolicy([parsePolicy(compiled.canonical.slice(1, -1), { name: "again", format: "json" })]);
+  const again = compilePolicy([
+    parsePolicy(compiled.canonical.slice(1, -1), { name: "again", format: "json", expanded: true }),
+  ]);
   if (again.digest !== compiled.digest) throw new Error("a policy's JSON is another policy");
 }
