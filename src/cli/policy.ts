@@ -7,6 +7,7 @@ import type { Action } from "#core/action.ts";
 import { Failure } from "#core/failure.ts";
 import { normalHost } from "#lib/host-name.ts";
 import { printable, printFailure, printJson, printLine } from "./output.ts";
+import type { SuggestFlags } from "./policy-suggest.ts";
 
 export function register(program: Command): void {
   const policy = program.command("policy").description("check a policy, or explain what it decides");
@@ -39,6 +40,17 @@ Exit code: 0 the action is allowed, 1 it is denied or the policy is invalid, 125
     )
     .action(async (file: string, words: string[], { json = false }: { json?: boolean }) => {
       process.exitCode = await explainAction(file, words, json);
+    });
+
+  policy
+    .command("suggest")
+    .description("say what policy would have been enough for a session that was observed, or denied something")
+    .argument("<session>", "an id, the beginning of one, or last")
+    .option("--paths", "name the methods and paths of every host")
+    .option("--toml", "print the policy alone")
+    .option("--json", "print one JSON object")
+    .action(async (session: string, flags: SuggestFlags) => {
+      (await import("./policy-suggest.ts")).suggestPolicy(session, flags);
     });
 }
 

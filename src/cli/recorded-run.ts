@@ -9,17 +9,19 @@ import type { Subject } from "#core/subject.ts";
 import { exitCodeOf } from "#core/termination.ts";
 import type { PreparedCell } from "#sandbox/process.ts";
 import { eventsFile, type SessionFolder } from "#session/folder.ts";
-import type { SessionStart } from "#session/metadata.ts";
+import type { EndedSession, SessionStart } from "#session/metadata.ts";
 import { openRecorder } from "#session/recorder.ts";
 import type { Ending } from "#supervisor/ending.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
 import type { Home } from "./home.ts";
+import type { Observing } from "./observe.ts";
 import { failureRecord, printFailure } from "./output.ts";
 import { keepPolicy } from "./policy-copy.ts";
 import type { PolicySource } from "./policy-source.ts";
 import type { Report } from "./report.ts";
 import { runCell } from "./run-cell.ts";
 import type { RunFlags } from "./start.ts";
+import type { Suggested } from "./suggest.ts";
 import { version } from "./version.ts";
 
 /** Where flag and policy disagree, the tighter holds. Null is no cap. */
@@ -43,6 +45,8 @@ export interface Run {
   readonly folder: SessionFolder;
   readonly report: Report;
   readonly ending: Ending;
+  /** With `--observe`. */
+  readonly observing: Observing | null;
   /** True where the cell has a terminal of its own instead of pipes. */
   readonly terminal: boolean;
 }
@@ -65,8 +69,12 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   });
   let drain = () => {};
   const onDrain = () => drain();
-  const recorder = openRecorder({ folder, start: sessionStart(run), log, now: Date.now, onDrain, onBroken });
+  const record = { folder, start: sessionStart(run), log, now: Date.now };
+  const recorder = run.flags.session
+    ? openRecorder({ ...record, onDrain, onBroken })
+    : (await import("#session/unkept.ts")).openUnkept(record);
   for (const notice of source.notices) report.before(notice);
+  if (run.observing !== null) process.stderr.write(run.observing.banner);
   for (const name of missingVariables(run))
     report.before(`--env ${name}: it is not set here, so the agent does not have it`);
   let end: TaskEnd;
@@ -84,17 +92,20 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   // As the kernel ends what a control group holds too tightly: whoever held the limit, the code is the same.
   const exitCode = outOfMemory ? 128 + constants.signals.SIGKILL : end.exitCode;
   if (outOfMemory) report.note(`ended: more memory than ${source.policy.execution.maxMemoryBytes} bytes was held`);
-  const record = await recorder.end({ exit_code: exitCode, signal, termination, failure });
+  const suggested = run.observing?.result(folder.id);
+  const suggestion = suggested === undefined ? {} : { suggestion: suggestionOf(suggested) };
+  const ended = await recorder.end({ exit_code: exitCode, signal, termination, failure, ...suggestion });
   report.end({
     milliseconds: performance.now() - begun,
-    session: folder.id,
+    session: run.flags.session ? folder.id : `${folder.id} (not kept)`,
     termination: termination?.kind ?? null,
   });
-  if (json) process.stderr.write(`${JSON.stringify(record)}\n`);
+  if (suggested !== undefined && !json && !run.flags.quiet) await tellObserved(suggested, folder.id);
+  if (json) process.stderr.write(`${JSON.stringify(ended)}\n`);
   return termination === null ? (exitCode ?? 125) : exitCodeOf(termination.kind);
 }
 
-function sessionStart({ subject, command, workspace, folder, caps, source }: Run): SessionStart {
+function sessionStart({ subject, command, workspace, folder, caps, source, observing }: Run): SessionStart {
   const { maxMemoryBytes, maxProcesses } = source.policy.execution;
   return {
     id: folder.id,
@@ -115,18 +126,31 @@ function sessionStart({ subject, command, workspace, folder, caps, source }: Run
       max_memory: maxMemoryBytes,
       max_processes: maxProcesses,
     },
+    ...(observing === null ? {} : { observe: true }),
   };
 }
 
 /** The stages before the cell: what was asked, who asks, and what holds. */
-function announce({ command, workspace, subject, source, home }: Run, log: EventLog): void {
-  log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process" } });
+function announce({ command, flags, workspace, subject, source, home, observing }: Run, log: EventLog): void {
+  // What is not kept is said in the log itself, so that it cannot be taken for what was lost.
+  const without = flags.session ? {} : { kept: "events" };
+  log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process", ...without } });
   log.append({
     type: "identity.verified",
     detail: { agent_id: subject.agent_id, owner: subject.owner, attested: false },
   });
   const copy = keepPolicy(home, source.policy);
-  log.append({ type: "policy.loaded", detail: { digest: source.policy.digest, sources: source.sources, copy } });
+  const { digest } = source.policy;
+  const how = observing === null ? {} : { observe: true };
+  log.append({ type: "policy.loaded", detail: { digest, sources: source.sources, copy, ...how } });
+}
+
+function suggestionOf({ base, allow, rules, policy }: Suggested): NonNullable<EndedSession["suggestion"]> {
+  return { base, allow, rules: rules.map((rule) => ({ ...rule })), policy };
+}
+
+async function tellObserved(suggested: Suggested, id: string): Promise<void> {
+  process.stderr.write((await import("./observe.ts")).observedText(suggested, id));
 }
 
 /** Variables that `--env` names and that have no value to let through: a forgotten key would fail deep inside the agent. */

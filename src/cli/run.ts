@@ -36,6 +36,8 @@ export function register(program: Command, early: BegunCell | null): void {
         .argParser(collect)
         .default([], "none"),
     )
+    .option("--observe", "allow every public host, record what would have been denied, and say what policy is enough")
+    .option("--no-session", "keep no output and no session folder; decisions still go to the home's log")
     .option("-t, --tty", "give the command a terminal")
     .option("-T, --no-tty", "give the command pipes, even on a terminal")
     .option("-q, --quiet", "print neither denials nor the summary")

@@ -11,8 +11,8 @@ import { type HostUser, hostUser } from "#sandbox/user.ts";
 import { checkWorkspace } from "#sandbox/workspace.ts";
 import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
-import { type Home, homePath, openHome } from "./home.ts";
-import { findPolicy, type PolicySource } from "./policy-source.ts";
+import { homePath, openHome } from "./home.ts";
+import { findPolicy } from "./policy-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
 import { createReport } from "./report.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
@@ -30,6 +30,9 @@ export interface RunFlags {
   readonly grace: number;
   readonly env: readonly string[];
   readonly publish: readonly string[];
+  readonly observe?: boolean;
+  /** False with `--no-session`. */
+  readonly session: boolean;
   readonly tty?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -49,13 +52,15 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   if (flags.publish.length > 0) (await import("./publish.ts")).checkPublish(flags.publish);
   const home = openHome(process.env);
   const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
+  const observing = flags.observe ? (await import("./observe.ts")).openObserving(source) : null;
+  const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
   const terminal = wantsTerminal(flags.tty);
   const fits = early !== null && flags.tty === undefined && early.user.uid === user.uid && early.user.gid === user.gid;
   const begun = fits ? early : null;
   const cell = takeCell(begun ?? beginCell({ workspace, user, ...(terminal ? { terminal: terminalSize() } : {}) }));
   try {
-    return await recordRun(cell, prepareRun(command, flags, workspace, home, source, terminal));
+    return await recordRun(cell, prepareRun({ command, flags, workspace, home, source, terminal, observing }, records));
   } finally {
     await cell.abandon();
   }
@@ -92,15 +97,12 @@ function owner(): string {
   }
 }
 
-function prepareRun(
-  command: readonly string[],
-  flags: RunFlags,
-  workspace: string,
-  home: Home,
-  source: PolicySource,
-  terminal: boolean,
-): Run {
-  const folder = createSessionFolder(home.sessions, Date.now);
+type Asked = Pick<Run, "command" | "flags" | "workspace" | "home" | "source" | "terminal" | "observing">;
+
+/** `records`: the folder that the run's own is made in. */
+function prepareRun(asked: Asked, records: string): Run {
+  const { flags, source, terminal } = asked;
+  const folder = createSessionFolder(records, Date.now);
   const subject: Subject = {
     agent_id: "local",
     owner: owner(),
@@ -112,19 +114,7 @@ function prepareRun(
   const how = { quiet: flags.quiet === true, hold: terminal };
   const report = createReport((text) => process.stderr.write(text), how);
   const ending = createEnding(flags.grace * 1000, () => {});
-  return {
-    command,
-    flags,
-    workspace,
-    home,
-    source,
-    caps: capsOf(source.policy, flags),
-    subject,
-    folder,
-    report,
-    ending,
-    terminal,
-  };
+  return { ...asked, caps: capsOf(source.policy, flags), subject, folder, report, ending };
 }
 
 function capsOf({ execution }: CompiledPolicy, flags: RunFlags): Caps {

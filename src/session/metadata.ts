@@ -24,6 +24,8 @@ export interface SessionStart {
   readonly kernel: string;
   /** The cell's limits, as the sandbox states them. */
   readonly limits: { readonly [key: string]: JsonValue };
+  /** What the policy has no rule for was let through (`--observe`). */
+  readonly observe?: true;
 }
 
 /** The process that owns a running session; a pid alone could be another's by now. */
@@ -65,6 +67,8 @@ export interface SessionEnd {
   readonly files: { readonly [name: string]: FileDigest };
   /** `seq` and SHA-256 of the log's last line; `broken` says why it could not be written to its end, null when it was. */
   readonly log: { readonly events: number; readonly head: string; readonly broken: string | null };
+  /** After `--observe`: what would have been enough. Comes from the events, and can be had from them again. */
+  readonly suggestion?: { readonly [key: string]: JsonValue };
 }
 
 export type RunningSession = SessionStart & {

@@ -53,6 +53,7 @@ export interface RunEnd {
   readonly termination: Termination | null;
   /** The stage that failed, where the run could not be started; null when it ran. */
   readonly failure?: FailureRecord | null;
+  readonly suggestion?: EndedSession["suggestion"];
 }
 
 export interface Recorder {
@@ -143,6 +144,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
           [outputFiles.stderr]: printed.stderr,
         },
         log: { events: log.seq, head: log.head, broken: log.broken?.message ?? null },
+        ...(how.suggestion === undefined ? {} : { suggestion: how.suggestion }),
       };
       write(() => writeSession(folder, record, true));
       await seal(folder);

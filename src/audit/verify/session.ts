@@ -176,6 +176,8 @@ const endMembers = new Set([
   "counts",
   "files",
   "log",
+  // Derived from the events; whoever doubts it derives it again.
+  "suggestion",
 ]);
 
 function startOf(record: unknown): unknown {
