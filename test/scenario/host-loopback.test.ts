@@ -61,11 +61,14 @@ test("an HTTP service is reached where --allow names it with its port, on 127.0.
 
 test("a service that speaks first, and not HTTP, is reached too", async () => {
   const script = `exec 3<>/dev/tcp/host.sallyport.internal/${database.port}; read -r hello <&3; echo "$hello"; echo SELECT >&3; cat <&3`;
-  const policy = place.policy(
-    `[[network.rule]]\nhost = "host.sallyport.internal"\nport = ${database.port}\nprotocol = "tcp"\n`,
-  );
-  const ran = await place.run(["run", "--policy", policy, "--", "bash", "-c", script]);
-  assert.equal(ran.stdout, "hello, this is a database\nyou said SELECT\n", ran.stderr);
+  const rule = `[[network.rule]]\nhost = "host.sallyport.internal"\nport = ${database.port}\nprotocol = "tcp"\n`;
+  for (const flags of [
+    ["--allow", at(database)],
+    ["--policy", place.policy(rule)],
+  ]) {
+    const ran = await place.run(["run", ...flags, "--", "bash", "-c", script]);
+    assert.equal(ran.stdout, "hello, this is a database\nyou said SELECT\n", ran.stderr);
+  }
 });
 
 /** Policies that open nothing of the host's loopback, and what is dialled nevertheless. */
