@@ -43,6 +43,7 @@ newuidmap uidmap mapped-users
 zsh zsh completion-in-tests
 fish fish completion-in-tests
 mandoc mandoc the-manual-in-tests
+man man-db the-manual-in-tests
 crun crun containers-in-tests"
 fi
 

@@ -1,4 +1,4 @@
-// What is made from the schema's table is as the table says: run `node scripts/policy-reference.ts` where this fails.
+// What is made from the schema's table is as the table says: run `npm run reference` where this fails.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -20,7 +20,7 @@ test("the JSON Schema for editors is the schema's", () => {
 const unpadded = (text: string) => text.replace(/ *\| */g, "|").replace(/-{3,}/g, "---");
 
 test("the reference page's tables are the schema's", () => {
-  assert.ok(unpadded(withTables(page)) === unpadded(page), "run: node scripts/policy-reference.ts");
+  assert.ok(unpadded(withTables(page)) === unpadded(page), "run: npm run reference");
 });
 
 test("the reference page's example is a policy", () => {
