@@ -13,7 +13,7 @@ import { terminalSize, wantsTerminal } from "./run-terminal.ts";
  */
 export function beginEarly(words: readonly string[]): BegunCell | null {
   const flags = words.includes("--") ? words.slice(0, words.indexOf("--")) : words;
-  if (flags.some((word) => /^-[A-Za-z]*[tTh]|^--(no-)?tty$|^--help$/.test(word))) return null;
+  if (flags.some((word) => /^-[A-Za-z]*[tThd]|^--(no-)?tty$|^--help$|^--detach$/.test(word))) return null;
   try {
     return beginCell({
       workspace: process.cwd(),

@@ -13,6 +13,7 @@ import type { EndedSession, SessionStart } from "#session/metadata.ts";
 import { openRecorder } from "#session/recorder.ts";
 import type { Ending } from "#supervisor/ending.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
+import type { DetachedStart } from "./detach.ts";
 import type { Home } from "./home.ts";
 import type { Observing } from "./observe.ts";
 import { failureRecord, printFailure } from "./output.ts";
@@ -20,6 +21,7 @@ import { keepPolicy } from "./policy-copy.ts";
 import type { PolicySource } from "./policy-source.ts";
 import type { Report } from "./report.ts";
 import { runCell } from "./run-cell.ts";
+import type { Screen } from "./screen.ts";
 import type { RunFlags } from "./start.ts";
 import type { Suggested } from "./suggest.ts";
 import { version } from "./version.ts";
@@ -49,6 +51,10 @@ export interface Run {
   readonly observing: Observing | null;
   /** True where the cell has a terminal of its own instead of pipes. */
   readonly terminal: boolean;
+  /** Where that terminal's agent draws; null without one. */
+  readonly screen: Screen | null;
+  /** Who waits for the start of a run that nobody watches; null for a run in somebody's hands. */
+  readonly detached: DetachedStart | null;
 }
 
 /** Runs to the end and gives sallyport's exit code. @throws Failure when there can be no record. */

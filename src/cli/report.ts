@@ -1,12 +1,16 @@
-// What a run says on the person's terminal: one quiet line per denied host and rule, and a summary at the end.
-// Nothing here tears a full-screen program: while one may be drawing, lines are held until it has ended.
+// What a run says on the person's terminal: one quiet line per denied host and rule, and a summary at the end; with `json`,
+// the same as one JSON object a line. Nothing here tears a program that draws: lines are held while one does, and are
+// told when it has given the screen back.
 
 import type { Action } from "#core/action.ts";
 import type { Decision, Deny } from "#core/decision.ts";
+import type { DenyReason } from "#core/reason.ts";
 import { printable } from "./output.ts";
 
 /** A run told to repeat itself with ever new hosts must not fill memory: later ones are only counted. */
 const mostTold = 1000;
+/** How often a screen is looked at for whose end lines wait, milliseconds. */
+const look = 200;
 
 export interface Report {
   decision(action: Action, decision: Decision): void;
@@ -18,6 +22,8 @@ export interface Report {
   end(summary: Summary): void;
   readonly allowed: number;
   readonly denied: number;
+  /** Of the allowed, those whose upstream could not be reached or trusted. */
+  readonly failed: number;
 }
 
 export interface Summary {
@@ -27,18 +33,40 @@ export interface Summary {
   readonly termination: string | null;
 }
 
-/** `hold`: an agent's own screen may be up, so nothing is printed before it ends. `quiet`: nothing is printed at all. */
-export function createReport(write: (text: string) => void, how: { quiet: boolean; hold: boolean }): Report {
+export interface ReportOptions {
+  /** Nothing is printed at all. */
+  readonly quiet: boolean;
+  /** One JSON object a line: `{"denied":…}`, `{"failed":…}`, `{"notice":…}`; no summary, because the record follows. */
+  readonly json: boolean;
+  /** True while the agent draws, so that a line would tear its screen. */
+  readonly drawing: () => boolean;
+}
+
+/** The policy let the request go, and its upstream did not answer as it should: that is no denial. */
+const failures: readonly DenyReason[] = ["upstream_unreachable", "upstream_untrusted"];
+
+export function createReport(write: (text: string) => void, how: ReportOptions): Report {
   const told = new Set<string>();
-  const held: string[] = [];
+  let held: string[] = [];
+  let waiting: NodeJS.Timeout | null = null;
   let allowed = 0;
   let denied = 0;
+  let failed = 0;
   let untold = 0;
+  const put = (line: string) => write(how.json ? `${line}\n` : `sallyport: ${line}\n`);
+  const flush = () => {
+    if (waiting !== null) clearInterval(waiting);
+    waiting = null;
+    for (const line of held) put(line);
+    held = [];
+  };
   const tell = (line: string) => {
     if (how.quiet) return;
-    if (how.hold) held.push(line);
-    else write(`sallyport: ${line}\n`);
+    if (held.length === 0 && !how.drawing()) return put(line);
+    held.push(line);
+    waiting ??= setInterval(() => how.drawing() || flush(), look).unref();
   };
+  const notice = (line: string) => (how.json ? JSON.stringify({ notice: line }) : printable(line));
   return {
     decision(action, decision) {
       // A denied name is still answered, and its connection says why: one line for it is enough.
@@ -47,7 +75,8 @@ export function createReport(write: (text: string) => void, how: { quiet: boolea
         allowed += 1;
         return;
       }
-      denied += 1;
+      if (failures.includes(decision.reason)) failed += 1;
+      else denied += 1;
       const key = `${action.host} ${decision.reason} ${decision.rule ?? ""}`;
       if (told.has(key)) return;
       if (told.size >= mostTold) {
@@ -55,23 +84,26 @@ export function createReport(write: (text: string) => void, how: { quiet: boolea
         return;
       }
       told.add(key);
-      tell(denialLine(action, decision));
+      tell(how.json ? denialJson(action, decision) : denialLine(action, decision));
     },
-    note: tell,
+    note: (line) => tell(notice(line)),
     before(line) {
-      if (!how.quiet) write(`sallyport: ${line}\n`);
+      if (!how.quiet) put(notice(line));
     },
     end(summary) {
+      flush();
       if (how.quiet) return;
-      for (const line of held) write(`sallyport: ${line}\n`);
-      if (untold > 0) write(`sallyport: and ${untold} more denials of other hosts\n`);
-      write(`sallyport: ${summaryLine(summary, allowed, denied)}\n`);
+      if (untold > 0) put(notice(`and ${untold} more denials of other hosts`));
+      if (!how.json) put(summaryLine(summary, allowed, denied, failed));
     },
     get allowed() {
       return allowed;
     },
     get denied() {
       return denied;
+    },
+    get failed() {
+      return failed;
     },
   };
 }
@@ -83,14 +115,25 @@ function denialLine(action: Exclude<Action, { kind: "dns" }>, deny: Deny): strin
       : `CONNECT ${action.host}:${action.port}`;
   const allow = deny.remedy?.startsWith("--allow ") ? `allow with ${deny.remedy}` : deny.remedy;
   return printable(
-    `denied ${clip(what)} (${deny.reason})${allow === null || allow === undefined ? "" : ` · ${allow}`}`,
+    `${verdict(deny)} ${clip(what)} (${deny.reason})${allow === null || allow === undefined ? "" : ` · ${allow}`}`,
   );
 }
 
-function summaryLine(summary: Summary, allowed: number, denied: number): string {
+function denialJson(action: Exclude<Action, { kind: "dns" }>, { verdict: _, reason, ...deny }: Deny): string {
+  return JSON.stringify({
+    [verdict({ reason })]: { action, decision: { decision: "deny", deny_reason: reason, ...deny } },
+  });
+}
+
+function verdict({ reason }: Pick<Deny, "reason">): "denied" | "failed" {
+  return failures.includes(reason) ? "failed" : "denied";
+}
+
+function summaryLine(summary: Summary, allowed: number, denied: number, failed: number): string {
+  const went = Math.max(0, allowed - failed);
   const parts = [
     `${(summary.milliseconds / 1000).toFixed(1)} s`,
-    `${allowed} ${allowed === 1 ? "request" : "requests"} allowed, ${denied} denied`,
+    `${went} ${went === 1 ? "request" : "requests"} allowed, ${denied} denied${failed === 0 ? "" : `, ${failed} failed`}`,
   ];
   if (summary.termination !== null) parts.push(`ended by ${summary.termination}`);
   if (summary.session !== null) parts.push(`session ${summary.session}`);

@@ -17,9 +17,10 @@ import type { Restored } from "#sandbox/workspace.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
+import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
-import { terminalSize } from "./run-terminal.ts";
+import { personsStreams } from "./run-terminal.ts";
 
 /** @throws Failure when the cell could not be made or the program not started. */
 export async function runCell(
@@ -52,21 +53,23 @@ export async function runCell(
     releaseMemory: createMemoryRelease(),
   });
   const signals = forwardSignals(run);
+  const live = openLiveRun(run, log, recorder);
+  let end: TaskEnd | null = null;
   const scratch = join(run.folder.path, "workspace");
   mkdirSync(scratch, { mode: 0o700 });
   try {
-    return await runTask({
+    end = await runTask({
       cell,
       spec: cellSpec(run, cell, authority.certificatePem, scratch),
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),
-      recorder,
-      onCaptures,
-      stdin: process.stdin,
-      stdout: process.stdout,
-      stderr: process.stderr,
-      terminal: run.terminal && process.stdin.isTTY ? { input: process.stdin, size: terminalSize } : null,
+      recorder: live.recorder,
+      onCaptures: (drain) => {
+        live.onCaptures(drain);
+        onCaptures(live.drained);
+      },
+      ...personsStreams(run),
       maxRuntime: caps.runtime,
       onReady: () => {
         log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } });
@@ -74,11 +77,14 @@ export async function runCell(
       },
       onRunning: (running) => {
         signals.attach(running);
+        live.running(running);
         published?.attach({ pid: running.pid, user: cell.user });
       },
       onRestored: (restored) => tellRestored(run, log, restored),
     });
+    return end;
   } finally {
+    await live.end(end);
     published?.close();
     signals.close();
     removeIfEmpty(scratch);
@@ -103,12 +109,13 @@ function decisionListener({ report, ending, caps, source, observing }: Run): Dec
 }
 
 /** What the person's terminal or a service manager sends to us is meant for the agent. */
-function forwardSignals({ ending }: Run): { attach(cell: RunningCell): void; close(): void } {
+function forwardSignals({ ending, detached }: Run): { attach(cell: RunningCell): void; close(): void } {
   let cell: RunningCell | null = null;
   const pass = (signal: NodeJS.Signals) => cell?.signal(signal);
   const end = () => ending.begin({ kind: "killed", threshold: null, observed: null });
   const passed = ["SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
-  const ended = ["SIGTERM", "SIGHUP"] as const;
+  // A detached run has no terminal that could go away: it stays when the person logs out.
+  const ended = detached === null ? (["SIGTERM", "SIGHUP"] as const) : (["SIGTERM"] as const);
   for (const signal of passed) process.on(signal, pass);
   for (const signal of ended) process.on(signal, end);
   return {

@@ -38,10 +38,12 @@ export function register(program: Command, early: BegunCell | null): void {
     )
     .option("--observe", "allow every public host, record what would have been denied, and say what policy is enough")
     .option("--no-session", "keep no output and no session folder; decisions still go to the home's log")
+    .option("-d, --detach", "print the session's id once the command runs, and go: see ps, logs, attach, stop")
+    .addOption(new Option("--detached <size>", "the run that --detach has started").hideHelp())
     .option("-t, --tty", "give the command a terminal")
     .option("-T, --no-tty", "give the command pipes, even on a terminal")
     .option("-q, --quiet", "print neither denials nor the summary")
-    .option("--json", "print failures as JSON, and the session's record on stderr at the end")
+    .option("--json", "print denials and failures as lines of JSON on stderr, and the session's record as the last")
     .addHelpText(
       "after",
       "\nExit code: the command's own, or 128 + the signal that ended it; 124 max runtime, 123 max output, 122 max requests,\n" +
@@ -52,6 +54,11 @@ export function register(program: Command, early: BegunCell | null): void {
     )
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) => {
+      if (flags.detach && flags.detached === undefined) {
+        const { startDetached } = await import("./detach.ts");
+        process.exitCode = await startDetached(flags);
+        return;
+      }
       const { startRun } = await import("./start.ts");
       process.exitCode = await startRun(command, flags, early);
     });

@@ -33,6 +33,7 @@ const eventTypes = Object.keys({
   "sandbox.ready": true,
   "session.ended": true,
   "boundary.failed": true,
+  "control.received": true,
   "workspace.restored": true,
   "publish.opened": true,
   "publish.connection": true,

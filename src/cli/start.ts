@@ -11,8 +11,8 @@ import { type HostUser, hostUser } from "#sandbox/user.ts";
 import { checkWorkspace } from "#sandbox/workspace.ts";
 import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
-import { homePath, openHome } from "./home.ts";
-import { findPolicy } from "./policy-source.ts";
+import { type Home, homePath, openHome } from "./home.ts";
+import { findPolicy, type PolicySource } from "./policy-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
 import { createReport } from "./report.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
@@ -33,6 +33,9 @@ export interface RunFlags {
   readonly observe?: boolean;
   /** False with `--no-session`. */
   readonly session: boolean;
+  readonly detach?: boolean;
+  /** This is the run that `--detach` has started: the size of its terminal, should it have one. */
+  readonly detached?: string;
   readonly tty?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -58,9 +61,15 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   const terminal = wantsTerminal(flags.tty);
   const fits = early !== null && flags.tty === undefined && early.user.uid === user.uid && early.user.gid === user.gid;
   const begun = fits ? early : null;
-  const cell = takeCell(begun ?? beginCell({ workspace, user, ...(terminal ? { terminal: terminalSize() } : {}) }));
+  const detached = flags.detached === undefined ? null : (await import("./detach.ts")).enterDetached(flags.detached);
+  const screen = terminal ? (await import("./screen.ts")).createScreen() : null;
+  const size = () => detached?.size ?? terminalSize();
+  const cell = takeCell(begun ?? beginCell({ workspace, user, ...(terminal ? { terminal: size() } : {}) }));
   try {
-    return await recordRun(cell, prepareRun({ command, flags, workspace, home, source, terminal, observing }, records));
+    return await recordRun(
+      cell,
+      prepareRun({ command, flags, workspace, home, source, terminal, observing, screen, detached }, records),
+    );
   } finally {
     await cell.abandon();
   }
@@ -97,11 +106,14 @@ function owner(): string {
   }
 }
 
-type Asked = Pick<Run, "command" | "flags" | "workspace" | "home" | "source" | "terminal" | "observing">;
+type Asked = Pick<
+  Run,
+  "command" | "flags" | "workspace" | "home" | "source" | "terminal" | "observing" | "screen" | "detached"
+>;
 
 /** `records`: the folder that the run's own is made in. */
 function prepareRun(asked: Asked, records: string): Run {
-  const { flags, source, terminal } = asked;
+  const { flags, source, screen } = asked;
   const folder = createSessionFolder(records, Date.now);
   const subject: Subject = {
     agent_id: "local",
@@ -111,9 +123,10 @@ function prepareRun(asked: Asked, records: string): Run {
     policy_digest: source.policy.digest,
     session: folder.id,
   };
-  const how = { quiet: flags.quiet === true, hold: terminal };
-  const report = createReport((text) => process.stderr.write(text), how);
-  const ending = createEnding(flags.grace * 1000, () => {});
+  const seen = screen !== null && process.stderr.isTTY ? screen : null;
+  const how = { quiet: flags.quiet === true, json: flags.json === true, drawing: () => seen?.drawing() ?? false };
+  const report = createReport((text) => process.stderr.write(seen?.fit(text) ?? text), how);
+  const ending = createEnding(flags.grace * 1000);
   return { ...asked, caps: capsOf(source.policy, flags), subject, folder, report, ending };
 }
 

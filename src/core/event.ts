@@ -24,6 +24,7 @@ export interface LifecycleEvent {
     | "sandbox.ready"
     | "session.ended"
     | "boundary.failed"
+    | "control.received"
     | "workspace.restored"
     | "publish.opened"
     | "publish.connection";

@@ -69,6 +69,12 @@ export interface RunningCell {
   resize(columns: number, rows: number): void;
   /** The character that should stop the agent and that nobody in the cell answers (see `attachTerminal`); else null. */
   suspendCharacter(): number | null;
+  /** True while the agent has stopped itself (or was stopped by us). */
+  isStopped(): boolean;
+  /** The agent's terminal takes whole lines: nothing that draws has it. False without a terminal. */
+  takesLines(): boolean;
+  /** The agent's input has ended: closes its pipe, or types the end of input. */
+  endInput(): void;
   /** Once, after the end: puts the workspace right, and says what. */
   restore(): readonly Restored[];
 }
@@ -268,6 +274,9 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       kill,
       resize: stdio.resize,
       suspendCharacter: stdio.suspendCharacter,
+      isStopped: status.isStopped,
+      takesLines: stdio.takesLines,
+      endInput: stdio.endInput,
       restore: () => restoreWorkspace(guarded, spec.view.scratch),
     };
   };

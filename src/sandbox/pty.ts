@@ -17,6 +17,8 @@ const TIOCGPGRP = 0x540f;
 const TIOCGSID = 0x5429;
 const TCGETS = 0x5401;
 const ISIG = 1;
+const ICANON = 2;
+const VEOF = 4;
 const VSUSP = 10;
 
 export interface Pty {
@@ -31,6 +33,10 @@ export interface Pty {
   leader(): number | null;
   /** The character that would stop the leader's own group, while nobody in the cell would answer that; else null. */
   suspendCharacter(): number | null;
+  /** The terminal takes whole lines: nothing that draws, or edits its own line, has it in its hands. */
+  takesLines(): boolean;
+  /** What ends the input of a program that reads lines; null where it reads keys. */
+  endOfInput(): number | null;
   close(): void;
 }
 
@@ -53,6 +59,11 @@ export function openPty(columns: number, rows: number): Pty {
     return !stream.destroyed && ioctl(master, request, value) === 0 && value.readInt32LE(0) > 0
       ? value.readInt32LE(0)
       : null;
+  };
+  const termios = () => {
+    const settings = Buffer.alloc(64);
+    if (stream.destroyed || ioctl(master, TCGETS, settings) !== 0) return null;
+    return { local: settings.readUInt32LE(12), character: (at: number) => settings[17 + at] ?? 0 };
   };
   const resize = (wide: number, high: number) => {
     const size = Buffer.alloc(8);
@@ -82,9 +93,13 @@ export function openPty(columns: number, rows: number): Pty {
     leader: () => number(TIOCGSID),
     suspendCharacter: () => {
       const leader = number(TIOCGSID);
-      const termios = Buffer.alloc(64);
-      if (leader === null || number(TIOCGPGRP) !== leader || ioctl(master, TCGETS, termios) !== 0) return null;
-      return (termios.readUInt32LE(12) & ISIG) === 0 ? null : (termios[17 + VSUSP] ?? null);
+      const settings = leader === null || number(TIOCGPGRP) !== leader ? null : termios();
+      return settings === null || (settings.local & ISIG) === 0 ? null : settings.character(VSUSP);
+    },
+    takesLines: () => ((termios()?.local ?? 0) & ICANON) !== 0,
+    endOfInput: () => {
+      const settings = termios();
+      return settings === null || (settings.local & ICANON) === 0 ? null : settings.character(VEOF);
     },
     close: () => stream.destroy(),
   };

@@ -18,6 +18,8 @@ export interface Status {
   words(): string;
   /** To the agent's process group; kept until there is one. */
   signalAgent(signal: NodeJS.Signals): void;
+  /** The agent's own process is stopped (Ctrl-Z). */
+  isStopped(): boolean;
   /** MUST be called before bubblewrap is killed: remembers what it has started, and answers nobody any more. */
   ending(): void;
   /** Resolves when the cell's first process, and with it every process of the cell, is gone. */
@@ -100,6 +102,7 @@ export function readStatus(socket: Socket, monitor: number): Status {
       if (agent === null) waiting.push(signal);
       else signalGroup(signal);
     },
+    isStopped: () => agent !== null && /^T/.test(stateOf(agent) ?? ""),
     ending: () => {
       firstProcess ??= firstChild(monitor);
       socket.end();
@@ -122,8 +125,14 @@ function firstChild(pid: number): number | null {
  * looked at (no descriptor is free) is not taken for gone.
  */
 function isGone(pid: number): boolean {
+  const state = stateOf(pid);
+  return state === "" || (state !== null && /^[ZX]/.test(state));
+}
+
+/** The state's letter and what follows it; empty and null as `read` gives them. */
+function stateOf(pid: number): string | null {
   const stat = read(`/proc/${pid}/stat`);
-  return stat === "" || (stat !== null && /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2)));
+  return stat === null || stat === "" ? stat : stat.slice(stat.lastIndexOf(")") + 2);
 }
 
 /** Empty where the process has ended; null where that cannot be known. */

@@ -20,6 +20,10 @@ export interface Stdio {
   resize(columns: number, rows: number): void;
   leader(): number | null;
   suspendCharacter(): number | null;
+  /** False without a terminal. */
+  takesLines(): boolean;
+  /** Ends the agent's input: closes the pipe, or types what ends it. */
+  endInput(): void;
   close(): void;
 }
 
@@ -43,6 +47,12 @@ function openTerminal(size: { readonly columns: number; readonly rows: number })
     resize: pty.resize,
     leader: pty.leader,
     suspendCharacter: pty.suspendCharacter,
+    takesLines: pty.takesLines,
+    endInput: () => {
+      const end = pty.endOfInput();
+      // The first ends a line that has begun, the second the input.
+      if (end !== null) pty.input.write(Buffer.of(end, end));
+    },
     close: pty.close,
   };
 }
@@ -73,6 +83,8 @@ function openPipes(): Stdio {
     resize: () => {},
     leader: () => null,
     suspendCharacter: () => null,
+    takesLines: () => false,
+    endInput: () => void stdin.end(),
     close: () => {
       for (const stream of [stdin, stdout, stderr]) stream.destroy();
     },

@@ -14,35 +14,48 @@ export interface Endable {
 export interface Ending {
   /** The first cause given; null while nobody but the agent ends the run. */
   readonly termination: Termination | null;
-  /** Ends the run for this cause. A later cause changes nothing. */
-  begin(termination: Termination): void;
+  /**
+   * Ends the run for this cause. A later cause changes nothing, but that one without grace ends the grace of the first.
+   * `graceMs`: in place of the run's own.
+   */
+  begin(termination: Termination, graceMs?: number): void;
   /** The cell to end; a cause given earlier takes effect now. */
   attach(cell: Endable): void;
   /** No timer is left behind. */
   close(): void;
 }
 
-/** `graceMs`: from SIGTERM to SIGKILL; 0 kills at once. `onBegin` hears of the cause that won. */
-export function createEnding(graceMs: number, onBegin: (termination: Termination) => void): Ending {
+/** `graceMs`: from SIGTERM to SIGKILL; 0 kills at once. `onBegin` hears of the cause that won, and of its grace. */
+export function createEnding(
+  graceMs: number,
+  onBegin: (termination: Termination, graceMs: number) => void = () => {},
+): Ending {
   let termination: Termination | null = null;
   let cell: Endable | null = null;
   let timer: NodeJS.Timeout | null = null;
+  let left = graceMs;
   const end = (target: Endable) => {
-    if (graceMs === 0) {
+    if (left === 0) {
       void target.kill();
       return;
     }
+    // A stopped process (Ctrl-Z) hears of SIGTERM only when it goes on.
     target.signal("SIGTERM");
-    timer = setTimeout(() => void target.kill(), graceMs);
+    target.signal("SIGCONT");
+    timer = setTimeout(() => void target.kill(), left);
   };
   return {
     get termination() {
       return termination;
     },
-    begin(cause) {
-      if (termination !== null) return;
-      termination = cause;
-      onBegin(cause);
+    begin(cause, grace = graceMs) {
+      if (termination !== null && (grace !== 0 || left === 0)) return;
+      const first = termination === null;
+      left = grace;
+      if (first) {
+        termination = cause;
+        onBegin(cause, grace);
+      }
       if (cell !== null) end(cell);
     },
     attach(target) {

@@ -3,12 +3,12 @@
 // It is handed everything it works with, and decides nothing but when to end.
 
 import type { Readable, Writable } from "node:stream";
-import type { ReadStream } from "node:tty";
 import type { Termination } from "#core/termination.ts";
 import type { Boundary } from "#proxy/boundary.ts";
 import { originalDestination } from "#sandbox/original-destination.ts";
 import type { CellSpec, Doors, PreparedCell, RunningCell } from "#sandbox/process.ts";
-import { attachTerminal, type TerminalSize } from "#sandbox/terminal.ts";
+import { createSuspension } from "#sandbox/suspension.ts";
+import { attachTerminal, type PersonsTerminal } from "#sandbox/terminal.ts";
 import type { Restored } from "#sandbox/workspace.ts";
 import { type Capture, capture } from "#session/capture.ts";
 import type { OutputMeter } from "#session/output-meter.ts";
@@ -24,12 +24,12 @@ export interface TaskOptions {
   readonly recorder: Pick<Recorder, "output">;
   /** Given the way to tell both captures that the recorder drained. */
   readonly onCaptures: (drain: () => void) => void;
-  /** The person's streams. */
-  readonly stdin: Readable | null;
-  readonly stdout: Writable;
-  readonly stderr: Writable;
+  /** The person's streams; null where nobody is there (a detached run). `later`: whoever attaches types. */
+  readonly stdin: Readable | "later" | null;
+  readonly stdout: Writable | null;
+  readonly stderr: Writable | null;
   /** The person's terminal, where the cell has one of its own; `stdin` is then not read otherwise. */
-  readonly terminal: { readonly input: ReadStream; readonly size: () => TerminalSize } | null;
+  readonly terminal: PersonsTerminal | null;
   /** seconds; null is no cap */
   readonly maxRuntime: number | null;
   /** Called when the agent is about to start: the cell is closed and its doors lead to the boundary. */
@@ -65,8 +65,10 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     options.onCaptures(() => {
       for (const one of captures) one.drain();
     });
-    if (options.terminal === null) passInput(options.stdin, running.stdin);
-    else detach = attachTerminal(running, options.terminal.input, options.terminal.size);
+    if (options.terminal === null) {
+      if (options.stdin !== "later") passInput(options.stdin, running);
+      detach = createSuspension(running, null).close;
+    } else detach = attachTerminal(running, options.terminal);
     const exit = await running.exited;
     // A person's input that is still open would otherwise keep this process waiting for its end.
     running.stdin.destroy();
@@ -124,9 +126,9 @@ function capturesOf(running: RunningCell, options: TaskOptions): readonly Captur
 }
 
 /** The person's input, to its end. An agent that stops reading does not stop us. */
-function passInput(source: Readable | null, sink: Writable): void {
+function passInput(source: Readable | null, { stdin: sink, endInput }: RunningCell): void {
   if (source === null) {
-    sink.end();
+    endInput();
     return;
   }
   sink.on("error", () => source.unpipe(sink));
@@ -136,5 +138,6 @@ function passInput(source: Readable | null, sink: Writable): void {
     // A pipe that nobody reads any more must not keep the program from ending.
     if ("unref" in source && typeof source.unref === "function") source.unref();
   });
-  source.pipe(sink);
+  source.on("end", endInput);
+  source.pipe(sink, { end: false });
 }
