@@ -1,12 +1,11 @@
 // `sallyport doctor`: whether this machine can run a cell, by trying; each thing that is missing with its remedy.
 // Exit code 0 only if a cell can start.
 
-import { lstatSync } from "node:fs";
 import type { Command } from "commander";
-import { Failure } from "#core/failure.ts";
 import { type Finding, probeKernel } from "#sandbox/probe.ts";
 import { homePath } from "./home.ts";
-import { printable, printJson, printLine } from "./output.ts";
+import { format, inspectHome } from "./home-format.ts";
+import { failureRecord, printable, printJson, printLine } from "./output.ts";
 import { version } from "./version.ts";
 
 export function register(program: Command): void {
@@ -39,29 +38,17 @@ function nodeFinding(): Finding {
   return { id: "node", ok: true, detail: `Node.js ${process.versions.node}, ${process.execPath}`, remedy: null };
 }
 
-/** The home is not made here: that is for the first command that needs it. */
+/** The home is neither made nor changed here: that is for the first command that needs it. */
 function homeFinding(): Finding {
   const id = "home";
   try {
     const path = homePath(process.env);
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found === undefined) return { id, ok: true, detail: `${path} (made when first needed)`, remedy: null };
-    if (!found.isDirectory())
-      return { id, ok: false, detail: `${path} is no folder`, remedy: "Name another in SALLYPORT_HOME." };
-    if (found.uid !== process.geteuid?.()) {
-      return {
-        id,
-        ok: false,
-        detail: `${path} belongs to user ${found.uid}`,
-        remedy: "Name a folder of your own in SALLYPORT_HOME.",
-      };
-    }
-    if ((found.mode & 0o077) !== 0) {
-      return { id, ok: false, detail: `others may enter ${path}`, remedy: `Close it: chmod 700 '${path}'.` };
-    }
-    return { id, ok: true, detail: path, remedy: null };
+    const found = inspectHome(path);
+    if (found.state === "absent") return { id, ok: true, detail: `${path} (made when first needed)`, remedy: null };
+    const old = found.format === format ? "" : ` (format ${found.format}: brought to ${format} when next used)`;
+    return { id, ok: true, detail: `${path}${old}`, remedy: null };
   } catch (error) {
-    const remedy = (error instanceof Failure ? error.remedy : null) ?? "Name another folder in SALLYPORT_HOME.";
-    return { id, ok: false, detail: error instanceof Error ? error.message : String(error), remedy };
+    const { message, place, remedy } = failureRecord(error);
+    return { id, ok: false, detail: place === null ? message : `${place}: ${message}`, remedy };
   }
 }
