@@ -2,12 +2,14 @@
 // because nobody could say which of them counts.
 
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Failure } from "#core/failure.ts";
 
 /** A policy's text, and the file it was read from. */
 export interface PolicyText {
   readonly file: string;
+  /** How places in it are told: the file as a person would name it from where they stand. */
+  readonly name: string;
   readonly text: string;
 }
 
@@ -27,7 +29,8 @@ export function readDefault(home: string): PolicyText | null {
 
 /** The policy that a project brings along; null without one. @throws Failure policy_unreadable, policy_invalid */
 export function readProject(workspace: string): PolicyText | null {
-  return readOne(workspace, projectNames);
+  const found = readOne(workspace, projectNames);
+  return found === null ? null : { ...found, name: basename(found.file) };
 }
 
 /** The project's own policy files that are there: read-only in the cell whether or not this run is under one: a later one would be. */
@@ -38,9 +41,13 @@ export function projectFiles(workspace: string): string[] {
 /** A file that somebody named; `-` is standard input. @throws Failure policy_unreadable */
 export function readNamed(file: string): PolicyText {
   try {
-    return { file, text: readFileSync(file === "-" ? 0 : file, "utf8") };
+    return {
+      file,
+      name: file === "-" ? "(standard input)" : file,
+      text: readFileSync(file === "-" ? 0 : file, "utf8"),
+    };
   } catch (cause) {
-    throw unreadable(file, cause, "Name a readable policy file.");
+    throw unreadable(file, cause, "Name a readable policy file, or - for standard input.");
   }
 }
 
@@ -59,7 +66,7 @@ function readOne(folder: string, names: readonly string[]): PolicyText | null {
 /** A file that is not there is no policy; one that cannot be read is an error, because it may be a ceiling. */
 function readIfThere(file: string): PolicyText | null {
   try {
-    return { file, text: readFileSync(file, "utf8") };
+    return { file, name: file, text: readFileSync(file, "utf8") };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw unreadable(file, cause, "Make the file readable, or remove it.");

@@ -4,20 +4,24 @@
 //   Found is the project's own file where its text is trusted, else the user's default in the home, else nothing is allowed.
 //   A policy that was named, or that says `extendable = false`, is added to only where it says `extendable = true`.
 
+import { dirname, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { type CompiledPolicy, compilePolicy } from "#policy/compile.ts";
 import { extendPolicy, policyFromFlags } from "#policy/extend.ts";
+import { isLoopbackEntry } from "#policy/host-pattern.ts";
 import { parsePolicy } from "#policy/parse.ts";
 import type { Policy } from "#policy/policy.ts";
 import { unenforced } from "#policy/unenforced.ts";
+import { printable } from "./output.ts";
 import { type PolicyText, readCeiling, readDefault, readNamed, readProject } from "./policy-files.ts";
 import { shippedPresets } from "./presets.ts";
+import { changedLines, type TrustState, trustOf } from "./trust-store.ts";
 
 export interface PolicySource {
   readonly policy: CompiledPolicy;
   /** Where each part came from, in the order they were read: files, `profile NAME`, or `--allow`. */
   readonly sources: readonly string[];
-  /** Files that the policy was read from: read-only inside the cell. */
+  /** Files that the policy was read from or that it names: read-only inside the cell. */
   readonly files: readonly string[];
   /** Lines for the person who started the run, e.g. that a policy file was found but not used. */
   readonly notices: readonly string[];
@@ -26,6 +30,24 @@ export interface PolicySource {
 export interface PolicyFlags {
   readonly policy: string | undefined;
   readonly allow: readonly string[];
+}
+
+/** One of those that make up what holds. */
+export interface Source {
+  readonly kind: "ceiling" | "named" | "project" | "default" | "profile" | "allow";
+  /** The file, `profile NAME`, or `--allow`. */
+  readonly name: string;
+  readonly policy: Policy;
+}
+
+/** What would hold, before it is asked whether this build can enforce it. */
+export interface Gathered {
+  readonly sources: readonly Source[];
+  /** The ceiling if there is one, and what it is intersected with. */
+  readonly parts: readonly Policy[];
+  /** The project's own policy, if there is one and nobody named another: used only where it is `trusted`. */
+  readonly project: { readonly file: string; readonly state: TrustState } | null;
+  readonly notices: readonly string[];
 }
 
 /**
@@ -38,48 +60,109 @@ export function findPolicy(
   workspace: string,
   profile: Policy | null = null,
 ): PolicySource {
-  const ceiling = readCeiling();
-  const named = flags.policy === undefined ? null : readNamed(flags.policy);
-  const found = named === null ? findText(home, workspace) : { text: named, notice: null };
-  const base = found.text === null ? policyFromFlags([]) : read(found.text);
-  const more = [
-    ...(profile === null ? [] : [profile]),
-    ...(flags.allow.length === 0 ? [] : [policyFromFlags(flags.allow, shippedPresets)]),
-  ];
-  const notices = found.notice === null ? [] : [found.notice];
-  const sources = [ceiling, found.text].flatMap((text) => (text === null ? [] : [text.file]));
-  // Who names a policy means exactly that one; who merely has one means it as a start, unless it says otherwise.
-  const extendable = base.document.extendable ?? named === null;
-  let held: Policy = { ...base, document: { ...base.document, extendable } };
-  for (const one of more) {
-    if (!extendable && one !== profile) throw notExtendable(base.name);
-    if (extendable) {
-      held = extendPolicy(held, one);
-      sources.push(one === profile ? one.name : "--allow");
-    } else notices.push(`${one.name} adds nothing: ${base.name} does not say extendable = true`);
+  const { sources, parts, notices } = gatherPolicies(flags, home, workspace, profile);
+  for (const { policy } of sources) {
+    const missing = unenforced(policy);
+    if (missing !== null) throw missing;
   }
-  if (sources.length === 0 && notices.length === 0)
-    notices.push("no policy: nothing is allowed (--allow HOST, or --policy FILE)");
+  const read = sources.filter(({ kind }) => kind !== "profile" && kind !== "allow");
   return {
-    policy: compilePolicy(ceiling === null ? [held] : [read(ceiling), held]),
-    sources,
-    files: [ceiling, found.text].flatMap((text) => (text === null ? [] : [text.file])),
+    policy: compilePolicy(parts),
+    sources: sources.map(({ name }) => name),
+    files: read.flatMap(({ name, policy }) => [name, ...(policy.document.upstream?.ca ?? [])]),
     notices,
   };
 }
 
-/** What nobody named: the project's file once it is trusted, else the user's default. */
-function findText(home: string, workspace: string): { text: PolicyText | null; notice: string | null } {
-  const project = readProject(workspace);
-  const notice = project === null ? null : `${project.file} is not used unless you name it: --policy ${project.file}`;
-  return { text: readDefault(home), notice };
+/** @throws Failure policy_unreadable, policy_invalid, usage. */
+export function gatherPolicies(
+  flags: PolicyFlags,
+  home: string,
+  workspace: string,
+  profile: Policy | null = null,
+): Gathered {
+  const ceiling = sourceOf("ceiling", readCeiling());
+  const named = flags.policy === undefined ? null : sourceOf("named", readNamed(flags.policy));
+  const project = named === null ? findProject(home, workspace) : null;
+  const own = project?.state === "trusted" ? sourceOf("project", project.text) : null;
+  const base = named ?? own ?? sourceOf("default", named === null ? readDefault(home) : null);
+  const notices = project?.notice == null ? [] : [project.notice];
+  const sources = [ceiling, base].filter((source) => source !== null);
+  const more: Source[] = [
+    ...(profile === null ? [] : [{ kind: "profile" as const, name: profile.name, policy: profile }]),
+    ...allowed(flags.allow, notices),
+  ];
+  const start = base?.policy ?? policyFromFlags([]);
+  // Who names a policy means exactly that one; who merely has one means it as a start, unless it says otherwise.
+  const extendable = start.document.extendable ?? named === null;
+  let held: Policy = { ...start, document: { ...start.document, extendable } };
+  for (const source of more) {
+    if (!extendable && source.kind === "allow") throw notExtendable(start.name);
+    if (extendable) {
+      held = extendPolicy(held, source.policy);
+      sources.push(source);
+    } else notices.push(`${source.name} adds nothing: ${start.name} does not say extendable = true`);
+  }
+  if (base === null && more.length === 0 && notices.length === 0)
+    notices.push("no policy: nothing is allowed (--allow HOST, --policy FILE, or sallyport init)");
+  return {
+    sources,
+    parts: ceiling === null ? [held] : [ceiling.policy, held],
+    project: project === null ? null : { file: project.text.file, state: project.state },
+    notices,
+  };
 }
 
-function read({ file, text }: PolicyText): Policy {
-  const policy = parsePolicy(text, { name: file, presets: shippedPresets });
-  const missing = unenforced(policy);
-  if (missing !== null) throw missing;
-  return policy;
+function allowed(hosts: readonly string[], notices: string[]): Source[] {
+  if (hosts.length === 0) return [];
+  for (const host of hosts.filter(isLoopbackEntry)) {
+    const port = /:(\d+)$/.exec(host)?.[1] ?? "PORT";
+    notices.push(
+      `--allow ${host} opens nothing: loopback is the cell's own; for a service of this machine: --allow host.sallyport.internal:${port}`,
+    );
+  }
+  return [{ kind: "allow", name: "--allow", policy: policyFromFlags(hosts, shippedPresets) }];
+}
+
+function sourceOf(kind: Source["kind"], text: PolicyText | null): Source | null {
+  return text === null ? null : { kind, name: text.file, policy: readPolicyText(text) };
+}
+
+/** Files that a policy names are meant from where the policy stands. @throws Failure policy_invalid */
+export function readPolicyText({ file, name, text }: PolicyText): Policy {
+  const policy = parsePolicy(text, { name, presets: shippedPresets });
+  const { upstream } = policy.document;
+  if (upstream?.ca === undefined || file === "-") return policy;
+  const ca = upstream.ca.map((path) => resolve(dirname(file), path));
+  return { ...policy, document: { ...policy.document, upstream: { ...upstream, ca } } };
+}
+
+interface Project {
+  readonly text: PolicyText;
+  readonly state: TrustState;
+  /** Null for one that is used. */
+  readonly notice: string | null;
+}
+
+/** What a project brings along, and why it does not count where it does not. */
+function findProject(home: string, workspace: string): Project | null {
+  const text = readProject(workspace);
+  if (text === null) return null;
+  const { state, record } = trustOf(home, text);
+  if (state === "trusted") return { text, state, notice: null };
+  const why =
+    state === "unknown" ? "is not trusted" : `changed since it was trusted (${glance(record?.text ?? "", text.text)})`;
+  return { text, state, notice: `${text.name} ${why}, so it is not used; look at it and say so: sallyport trust` };
+}
+
+/** What changed, in a few words: the text may be an agent's. */
+function glance(before: string, after: string): string {
+  const { added, removed } = changedLines(before, after);
+  const told = [...added.map((line) => `+ ${line}`), ...removed.map((line) => `- ${line}`)].map((line) =>
+    printable(line.length > 60 ? `${line.slice(0, 59)}…` : line),
+  );
+  if (told.length === 0) return before === after ? "a file that it names" : "comments and spaces only";
+  return told.length <= 3 ? told.join("  ") : `${told.slice(0, 2).join("  ")}  and ${told.length - 2} more lines`;
 }
 
 function notExtendable(file: string): Failure {

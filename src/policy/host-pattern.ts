@@ -2,6 +2,7 @@
 // `**.example.com` is one or more, neither is the bare name, and `**` alone is every name (never a literal address).
 // Nothing else is a pattern. Wildcards match names only: an address is named by itself.
 
+import { addressClass } from "#lib/address-class.ts";
 import { isLiteralAddress, meantHost, normalHost } from "#lib/host-name.ts";
 
 export interface HostPattern {
@@ -91,6 +92,18 @@ export function endpointText({ host, port }: Endpoint): string {
 /** True where a pattern spans names of owners who have nothing to do with each other: `**`, `*.com`, `**.corp`. */
 export function isOverBroad({ kind, suffix }: HostPattern): boolean {
   return kind === "every" || (kind !== "exact" && !suffix.includes("."));
+}
+
+/** True for a pattern of names that every machine takes for itself: the cell's own loopback, which no rule opens. */
+export function isLoopback({ kind, suffix }: HostPattern): boolean {
+  if (kind === "exact" && isLiteralAddress(suffix)) return addressClass(suffix) === "loopback";
+  return suffix === "localhost" || suffix.endsWith(".localhost");
+}
+
+/** The same for an entry of `allow`, in whatever form. */
+export function isLoopbackEntry(text: string): boolean {
+  const parsed = parseEndpoint(text);
+  return parsed.ok && isLoopback(parsed.value.host);
 }
 
 export function matchesHost(pattern: HostPattern, host: string): boolean {
