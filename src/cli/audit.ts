@@ -5,9 +5,10 @@ import { isAbsolute } from "node:path";
 import type { Command } from "commander";
 import type { Status } from "#audit/verify/finding.ts";
 import { type Verification, verifySession } from "#audit/verify/session.ts";
-import { findSession, openSession } from "#session/store.ts";
+import { openSession } from "#session/store.ts";
 import { openHome } from "./home.ts";
 import { printable, printJson, printLine } from "./output.ts";
+import { findLog } from "./unkept-run.ts";
 
 const exitCodes: { readonly [status in Status]: number } = { intact: 0, broken: 1, cut_tail: 3 };
 
@@ -16,7 +17,7 @@ export function register(program: Command): void {
   audit
     .command("verify")
     .description("check a session's log, output and metadata against each other (exit 0 intact, 1 broken, 3 cut tail)")
-    .argument("<session>", "an id, the beginning of one, last, or the absolute path of a session's folder")
+    .argument("<session>", "an id (also of a run with --no-session), the beginning of one, last, or a session folder's absolute path")
     .option("--json", "print JSON")
     .action(verify);
 }
@@ -32,9 +33,9 @@ function verify(text: string, options: { json?: boolean }): void {
 function locate(text: string): { path: string; running: boolean } {
   // A folder that was copied from another machine needs no home to be checked.
   if (isAbsolute(text)) return { path: text, running: false };
-  const { sessions } = openHome(process.env);
-  const { id, path } = findSession(sessions, text);
-  return { path, running: openSession(sessions, id).state === "running" };
+  const home = openHome(process.env);
+  const { id, path } = findLog(home, text);
+  return { path, running: openSession(home.sessions, id).state === "running" };
 }
 
 function printVerification({ status, session, events, head, findings }: Verification, running: boolean): void {

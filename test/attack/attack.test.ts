@@ -45,6 +45,7 @@ const programs = [
     nested: true,
   },
   { file: "dns.py", about: "names as a way out", rules: true },
+  { file: "observed.py", about: "private space from a run that is observed", rules: true, observe: true },
   { file: "names.py", about: "names and addresses", rules: true },
   { file: "tls_http.py", about: "TLS and HTTP/1", rules: true },
   { file: "kernel.py", about: "the kernel", rules: true },
@@ -120,12 +121,13 @@ for (const name of asked) {
   suite(`${name.slice(0, 4)} over IPv${name.slice(4)}`, { concurrency: 1 }, () => {
     const total = { withstood: 0, succeeded: 0 };
     totals.set(name, total);
-    for (const { file, about, rules, nested } of programs) {
+    for (const { file, about, rules, nested, observe } of programs) {
       test(about, async (t) => {
         const quarter = quarterOf(name);
         const canary = newCanary();
         const nesting = nested ? '[execution]\nnested_sandbox = "allow"\n' : "";
-        const flags = rules ? ["--policy", writePolicy(world, quarter.family, nesting)] : [];
+        const held = rules ? ["--policy", writePolicy(world, quarter.family, nesting)] : [];
+        const flags = observe ? [...held, "--observe"] : held;
         placeWorkspace(quarter.person);
         fs.rmSync(trapFile(world, quarter.person), { force: true });
         await world.seen([]);

@@ -18,6 +18,8 @@ import { type OutputCheck, openOutputCheck } from "./output.ts";
 export interface Verification {
   readonly status: Status;
   readonly session: string;
+  /** `events`: its log says that nothing else of the run was kept (`--no-session`), so nothing else is looked for. */
+  readonly kept: "session" | "events";
   /** Whole events read. */
   readonly events: number;
   /** SHA-256 (hex) of the last of them. */
@@ -46,32 +48,42 @@ interface Counts {
 export function verifySession(folder: string): Verification {
   const session = basename(resolve(folder));
   const counts: Counts = { allowed: 0, denied: 0, requests: 0, dns_allowed: 0, dns_denied: 0 };
-  const outputs = new Map<unknown, OutputCheck>();
+  let kept: Verification["kept"] = "session";
+  let outputs: Outputs | null = null;
   const chain = createChain({
     place: files.events,
     session,
     onEvent(event, place) {
       if (event.type === "action") count(counts, event);
+      if (chain.events === 1 && member(event.detail, "kept") === "events") kept = "events";
       if (event.type !== "output") return;
-      const output = outputs.get(event.stream);
+      outputs ??= openOutputs(folder, chain);
+      const output = kept === "session" ? outputs.get(event.stream as "stdout") : undefined;
       if (output === undefined) chain.note("member_wrong", place, "output of a stream that does not exist");
       else output.event(event, place);
     },
   });
-  for (const stream of ["stdout", "stderr"] as const) {
-    outputs.set(stream, openOutputCheck(join(folder, files[stream]), files[stream], chain.note));
-  }
   const events = readChain(join(folder, files.events), chain);
   chain.end();
-  const complete = chain.ended !== null;
-  const found: Record<string, Found> = { [files.events]: events };
-  for (const stream of ["stdout", "stderr"] as const) {
-    const output = outputs.get(stream);
-    if (output !== undefined) found[files[stream]] = output.end(complete);
+  if (kept === "session") {
+    const found: Record<string, Found> = { [files.events]: events };
+    for (const [stream, output] of outputs ?? openOutputs(folder, chain))
+      found[files[stream]] = output.end(chain.ended !== null);
+    checkSession(folder, session, chain, found, counts);
   }
-  checkSession(folder, session, chain, found, counts);
   const { findings, head, policy } = chain;
-  return { status: statusOf(findings), session, events: chain.events, head, policy, findings };
+  return { status: statusOf(findings), session, kept, events: chain.events, head, policy, findings };
+}
+
+type Outputs = ReadonlyMap<"stdout" | "stderr", OutputCheck>;
+
+function openOutputs(folder: string, chain: Chain): Outputs {
+  const open = (stream: "stdout" | "stderr") =>
+    openOutputCheck(join(folder, files[stream]), files[stream], chain.note);
+  return new Map([
+    ["stdout", open("stdout")],
+    ["stderr", open("stderr")],
+  ]);
 }
 
 function readChain(file: string, chain: Chain): Found {
