@@ -8,7 +8,8 @@ literals = [place["loopback"], place["gateway"], *place["host"], place["private"
 
 def get(host, canary, port=80):
     connection = dial(host, port) if port == 80 else dial_tls(host, port, sni=f"{canary}.test" if host in literals else host)
-    connection.sendall(f"GET /{canary} HTTP/1.1\r\nHost: {(f"[{host}]" if six else host) if host in literals else host}\r\n\r\n".encode())
+    name = f"[{host}]" if ":" in host else host
+    connection.sendall(f"GET /{canary} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
     return read_all(connection)
 
 
