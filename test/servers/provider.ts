@@ -1,14 +1,16 @@
-// A model provider for tests and the quickstart: speaks Anthropic Messages, OpenAI Responses and OpenAI Chat Completions, whole
-// and as server-sent events, well enough that unmodified agent CLIs drive it. The model behind it reads from a script: the answer
+// A model provider for tests and the quickstart: speaks Anthropic Messages, OpenAI Responses, OpenAI Chat Completions and Gemini's
+// generateContent, whole and as server-sent events, well enough that unmodified agent CLIs drive it. The model behind it reads from a script: the answer
 // to a conversation with n assistant turns is step n, so it keeps no state and a retried request gets the same answer.
 
 import type { ServerResponse } from "node:http";
 import type { Answer } from "./https-server.ts";
+import { geminiAnswer, geminiCall, geminiTurns } from "./provider-gemini.ts";
 
 /** One turn of the model: what it says, then the tool it calls. A turn without a tool ends the conversation. */
 export interface Turn {
   readonly say: string;
-  readonly tool?: { readonly name: string; readonly input: { readonly [key: string]: unknown } };
+  /** A text as input is OpenAI's custom tool, which takes a program instead of JSON. */
+  readonly tool?: { readonly name: string; readonly input: { readonly [key: string]: unknown } | string };
 }
 
 export interface Script {
@@ -43,7 +45,8 @@ function json(response: ServerResponse, status: number, body: Json): void {
 
 /** Which step of the script this request asks for: one more than the assistant turns it already holds. */
 function conversation(script: Script, body: Json, assistantTurns: number): Conversation {
-  const tools = Array.isArray(body.tools) ? body.tools : [];
+  const offered = [body.tools, body.input].flatMap((list) => (Array.isArray(list) ? (list as readonly Json[]) : []));
+  const tools = offered.filter(({ type, role }) => role === undefined || type === "additional_tools");
   const turn = tools.length === 0 ? { say: script.aside } : script.turns[assistantTurns];
   return {
     stream: body.stream === true,
@@ -122,14 +125,14 @@ function responses(response: ServerResponse, c: Conversation): void {
     },
   ];
   if (c.turn.tool) {
-    output.push({
-      type: "function_call",
-      id: `fc_${Date.now().toString(36)}`,
-      call_id: `call_${Date.now().toString(36)}`,
-      name: c.turn.tool.name,
-      arguments: JSON.stringify(c.turn.tool.input),
-      status: "completed",
-    });
+    const { name, input } = c.turn.tool;
+    const id = Date.now().toString(36);
+    const call = { call_id: `call_${id}`, name, status: "completed" };
+    output.push(
+      typeof input === "string"
+        ? { type: "custom_tool_call", id: `ctc_${id}`, ...call, input }
+        : { type: "function_call", id: `fc_${id}`, ...call, arguments: JSON.stringify(input) },
+    );
   }
   const whole = {
     id: "resp_test",
@@ -174,14 +177,18 @@ function responses(response: ServerResponse, c: Conversation): void {
         { type: "response.output_text.done", ...at, content_index: 0, text: c.turn.say },
       );
     } else {
+      const [kind, key] =
+        item.type === "custom_tool_call"
+          ? ["custom_tool_call_input", "input"]
+          : ["function_call_arguments", "arguments"];
       events.push(
         {
           type: "response.output_item.added",
           output_index: index,
-          item: { ...item, status: "in_progress", arguments: "" },
+          item: { ...item, status: "in_progress", [key]: "" },
         },
-        { type: "response.function_call_arguments.delta", ...at, delta: item.arguments },
-        { type: "response.function_call_arguments.done", ...at, arguments: item.arguments },
+        { type: `response.${kind}.delta`, ...at, delta: item[key] },
+        { type: `response.${kind}.done`, ...at, [key]: item[key] },
       );
     }
     events.push({ type: "response.output_item.done", output_index: index, item });
@@ -235,8 +242,15 @@ function completions(response: ServerResponse, c: Conversation): void {
 export function createProvider(script: Script): Answer {
   return (request, response) => {
     const path = request.url.split("?")[0] ?? "";
+    const gemini = geminiCall(path);
     if (request.method === "GET" && path.endsWith("/models")) {
-      json(response, 200, { object: "list", data: [{ id: "test-model", object: "model", owned_by: "test" }] });
+      const data = [{ id: "test-model", object: "model", owned_by: "test" }];
+      json(response, 200, { object: "list", data, models: [] });
+      return;
+    }
+    if (request.headers.upgrade !== undefined) {
+      // The provider's own word for "not over a WebSocket": clients go on with a POST.
+      json(response, 426, { error: { type: "upgrade_refused", message: "send a POST" } });
       return;
     }
     let body: Json;
@@ -261,7 +275,7 @@ export function createProvider(script: Script): Answer {
         conversation(
           script,
           body,
-          count(body.input, (item) => item.type === "function_call"),
+          count(body.input, (item) => item.type === "function_call" || item.type === "custom_tool_call"),
         ),
       );
     } else if (path.endsWith("/chat/completions")) {
@@ -273,6 +287,11 @@ export function createProvider(script: Script): Answer {
           count(body.messages, (m) => m.role === "assistant"),
         ),
       );
+    } else if (gemini !== null) {
+      const c = conversation(script, body, geminiTurns(body));
+      const answer = geminiAnswer(c.turn, gemini.model, usage);
+      if (gemini.verb === "streamGenerateContent") sse(response, [answer], false);
+      else json(response, 200, gemini.verb === "countTokens" ? { totalTokens: usage.input } : answer);
     } else {
       json(response, 404, { error: { type: "not_found_error", message: `no such path: ${path}` } });
     }
