@@ -34,7 +34,20 @@ function startedByName(): string[] {
 }
 
 /** The commands that share one chunk, `others`, because a run needs none of them. */
-const others = ["policy", "sessions", "replay", "audit", "doctor", "explain-code", "completion", "complete"];
+const others = [
+  "policy",
+  "sessions",
+  "ps",
+  "logs",
+  "attach",
+  "stop",
+  "replay",
+  "audit",
+  "doctor",
+  "explain-code",
+  "completion",
+  "complete",
+];
 
 const dynamicImport = /(?:await )?import\(\s*"([#./][^"]+\.ts)",?\s*\)/g;
 

@@ -60,6 +60,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
     "This folder cannot be an agent's workspace.",
     "Work in a folder of the project, not in your home, / or /etc.",
   ],
+  path_refused: [
+    "A path of the policy's [filesystem] cannot be shown to an agent, and nothing of it ran.",
+    "Name the path that is meant, as the message says; see docs/reference/policy.md.",
+  ],
   platform_unsupported: [
     "This system cannot run a cell.",
     "Linux 5.15 or newer on x86_64 or arm64; sallyport doctor says what is missing.",
@@ -78,6 +82,14 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   log_broken: ["The log does not verify.", "sallyport audit verify says at which event; keep the file."],
   session_unknown: ["There is no session of that id.", "sallyport sessions list shows those that are there."],
   session_damaged: ["The session's folder lacks something or was changed.", "sallyport audit verify says what."],
+  session_not_running: [
+    "The session is not running (any more).",
+    "sallyport ps shows what runs; sessions show how it ended.",
+  ],
+  session_unreachable: [
+    "The run is there, and does not answer.",
+    "It may be stopped (Ctrl-Z: see fg) or of another version; sallyport kill ends it in any case.",
+  ],
   program_not_found: [
     "The program is not in the cell.",
     "Give its path, and see that it is below /usr, /opt, the workspace or a known toolchain.",

@@ -25,6 +25,11 @@ interface CommandEntry {
 const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
   policy: { summary: "check a policy, or explain what it decides", load: () => import("./policy.ts") },
+  ps: { summary: "show what runs now", load: () => import("./ps.ts") },
+  logs: { summary: "print what the agent of a session has printed", load: () => import("./logs.ts") },
+  attach: { summary: "watch a run, and type into its terminal", load: () => import("./attach.ts") },
+  stop: { summary: "ask runs to end", load: () => import("./stop.ts") },
+  kill: { summary: "end runs at once, with everything that they started", load: () => import("./stop.ts") },
   sessions: { summary: "list and show what ran", load: () => import("./sessions.ts") },
   replay: { summary: "play a session's output again", load: () => import("./replay.ts") },
   audit: { summary: "verify a session's log", load: () => import("./audit.ts") },

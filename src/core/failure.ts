@@ -9,6 +9,7 @@ export type FailureCode =
   | "home_unusable"
   | "home_busy"
   | "workspace_refused"
+  | "path_refused"
   | "platform_unsupported"
   | "sandbox_unavailable"
   | "sandbox_failed"
@@ -18,6 +19,8 @@ export type FailureCode =
   | "log_broken"
   | "session_unknown"
   | "session_damaged"
+  | "session_not_running"
+  | "session_unreachable"
   | "program_not_found"
   | "program_not_executable"
   | "internal_error";
@@ -59,6 +62,8 @@ export function exitCodeOf(code: FailureCode): 1 | 125 | 126 | 127 {
     case "session_unknown":
     case "log_broken":
     case "session_damaged":
+    case "session_not_running":
+    case "session_unreachable":
       return 1;
     default:
       return 125;
