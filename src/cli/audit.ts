@@ -17,7 +17,10 @@ export function register(program: Command): void {
   audit
     .command("verify")
     .description("check a session's log, output and metadata against each other (exit 0 intact, 1 broken, 3 cut tail)")
-    .argument("<session>", "an id (also of a run with --no-session), the beginning of one, last, or a session folder's absolute path")
+    .argument(
+      "<session>",
+      "an id (also of a run with --no-session), the beginning of one, last, or a session folder's absolute path",
+    )
     .option("--json", "print JSON")
     .action(verify);
 }

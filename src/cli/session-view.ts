@@ -57,6 +57,18 @@ export function durationText(milliseconds: number | null): string {
   return hours > 0 ? `${hours}h${two(minutes)}m${two(seconds % 60)}s` : `${minutes}m${two(seconds % 60)}s`;
 }
 
+/** In the units of `--max-size`: 5.2MB is 5.2·10⁶ bytes. */
+export function sizeText(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 99.5 ? Math.round(size) : size.toFixed(1)}${units[unit]}`;
+}
+
 export function exitText(record: SessionRecord): string {
   if (record.state !== "ended") return "-";
   return record.signal ?? (record.exit_code === null ? "-" : String(record.exit_code));
@@ -98,7 +110,11 @@ function actionText(action: JsonValue | undefined): string {
 }
 
 function reasonText(decision: JsonValue | undefined): string {
-  if (member(decision, "decision") === "allow") return ` by ${member(decision, "rule")}`;
+  if (member(decision, "decision") === "allow") {
+    const would = member(decision, "would_deny");
+    const observed = would === undefined ? "" : `, which would deny it (${member(would, "deny_reason")})`;
+    return ` by ${member(decision, "rule")}${observed}`;
+  }
   const detail = member(decision, "detail");
   return ` (${member(decision, "deny_reason")}${typeof detail === "string" ? `: ${detail}` : ""})`;
 }

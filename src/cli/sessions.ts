@@ -1,10 +1,11 @@
-// `sallyport sessions list|show|events`: what ran, and what it did.
+// `sallyport sessions list|show|events|prune`: what ran, what it did, and how long it is kept.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { type Verification, verifySession } from "#audit/verify/session.ts";
 import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
+import { parseDuration, parseSize } from "#policy/units.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import type { SessionFolder } from "#session/folder.ts";
 import { findSession, openSession, type Session, sessionIds, terminationOf } from "#session/store.ts";
@@ -22,6 +23,8 @@ import {
   member,
   timeText,
 } from "./session-view.ts";
+import type { PruneFlags } from "./sessions-prune.ts";
+import { findLog } from "./unkept-run.ts";
 
 /** What `--type` may name: each type of event, once. */
 const eventTypes = Object.keys({
@@ -39,6 +42,8 @@ const eventTypes = Object.keys({
   "publish.connection": true,
 } satisfies Record<Event["type"], true>);
 
+/** What a screen holds; `--all` and `-n` show more. */
+const shownByDefault = 50;
 /** How often a followed log is looked at, milliseconds. */
 const followInterval = 100;
 
@@ -48,8 +53,9 @@ export function register(program: Command): void {
     .command("list")
     .description("list the sessions, newest first")
     .option("--agent <id>", "only this agent's")
-    .option("-n, --limit <n>", "only the newest n", wholeNumber)
-    .option("--json", "print a JSON array")
+    .option("-n, --limit <n>", `only the newest n (${shownByDefault}, where nothing is said)`, wholeNumber)
+    .option("--all", "all of them")
+    .option("--json", "print a JSON array, of all of them where no limit is given")
     .action(list);
   sessions
     .command("show")
@@ -60,24 +66,50 @@ export function register(program: Command): void {
   sessions
     .command("events")
     .description("show a session's log")
-    .argument("<session>", "an id, the beginning of one, or last")
+    .argument("<session>", "an id (also of a run with --no-session), the beginning of one, or last")
     .option("--type <type>", "only events of this type: action, output, session.ended, …", eventType)
     .option("--denied", "only denied actions")
     .option("-f, --follow", "go on with what is added, until the session ends")
     .option("--json", "print the lines of the log as they are")
     .action(events);
+  sessions
+    .command("prune")
+    .description("remove old sessions, with their output and their logs; never a running one")
+    .option("--older-than <duration>", "those that ended longer ago: 30d, 2w, 12h", age)
+    .option("--max-size <size>", "the oldest, until all together are no larger: 5GB, 500MiB", size)
+    .option("--dry-run", "say what would go, and remove nothing")
+    .option("-y, --yes", "do not ask")
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      "\nWhat went stays named in the home's log (log/pruned.jsonl). Exit code: 0, or 1 where something could not be removed.\n" +
+        "Example: sallyport sessions prune --older-than 30d --max-size 5GB --yes",
+    )
+    .action(async (flags: PruneFlags) => {
+      process.exitCode = await (await import("./sessions-prune.ts")).pruneSessions(flags);
+    });
 }
 
-function list(options: { agent?: string; limit?: number; json?: boolean }): void {
+function list(options: { agent?: string; limit?: number; all?: boolean; json?: boolean }): void {
   const { sessions } = openHome(process.env);
   const found: Session[] = [];
-  for (const id of sessionIds(sessions)) {
-    if (found.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
+  const limit = options.limit ?? (options.all || options.json ? Number.POSITIVE_INFINITY : shownByDefault);
+  const ids = sessionIds(sessions);
+  let looked = 0;
+  for (const id of ids) {
+    if (found.length >= limit) break;
+    looked += 1;
     const session = openSession(sessions, id);
     if (options.agent === undefined || session.record?.agent_id === options.agent) found.push(session);
   }
-  if (options.json) printJson(found.map(sessionJson));
-  else printTable([listColumns, ...found.map((session) => listRow(session, Date.now()))]);
+  if (options.json) {
+    printJson(found.map(sessionJson));
+    return;
+  }
+  printTable([listColumns, ...found.map((session) => listRow(session, Date.now()))]);
+  const more = ids.length - looked;
+  if (more > 0 && options.limit === undefined)
+    process.stderr.write(`and ${more} older: --all shows them, -n N as many\n`);
 }
 
 function show(text: string, options: { json?: boolean }): void {
@@ -145,12 +177,12 @@ async function events(
   text: string,
   options: { type?: string; denied?: boolean; follow?: boolean; json?: boolean },
 ): Promise<void> {
-  const { sessions } = openHome(process.env);
-  const folder = findSession(sessions, text);
+  const home = openHome(process.env);
+  const folder = findLog(home, text);
   let position = 0;
   let ended = false;
   for (;;) {
-    const over = openSession(sessions, folder.id).state !== "running";
+    const over = openSession(home.sessions, folder.id).state !== "running";
     for (const { event, text: line, next } of readEvents(folder, position)) {
       position = next;
       ended ||= event.type === "session.ended";
@@ -179,6 +211,18 @@ function eventType(text: string): string {
     place: text,
     remedy: `There are: ${eventTypes.join(", ")}.`,
   });
+}
+
+function age(text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds !== null) return seconds;
+  throw new Failure("usage", "not a length of time", { place: text, remedy: "For example: --older-than 30d" });
+}
+
+function size(text: string): number {
+  const bytes = text === "0" ? 0 : parseSize(text);
+  if (bytes !== null) return bytes;
+  throw new Failure("usage", "not a size", { place: text, remedy: "For example: --max-size 5GB" });
 }
 
 function wholeNumber(text: string): number {

@@ -3,6 +3,8 @@
 
 import type { Action } from "#core/action.ts";
 import type { DenyReason } from "#core/reason.ts";
+import { parseAddress } from "#lib/address.ts";
+import { addressClass } from "#lib/address-class.ts";
 import { createSuggesting, type SuggestedRule, suggestionText } from "#policy/suggest.ts";
 
 /** A decision as far as a suggestion needs it. */
@@ -56,6 +58,10 @@ export function createSuggester(sources: readonly string[], paths: boolean): Sug
   return {
     take(action, { reason, remedy, byRule }) {
       if (action.kind === "dns" || byRule) return;
+      if (reason !== null && isPrivate(action.host)) {
+        if (closed.size < mostPrivate) closed.add(action.host);
+        return;
+      }
       switch (reason) {
         case null:
           if (base === null) take(action, false);
@@ -93,6 +99,12 @@ export function createSuggester(sources: readonly string[], paths: boolean): Sug
       };
     },
   };
+}
+
+/** To name such an address opens it, so it is never suggested. */
+function isPrivate(host: string): boolean {
+  const address = parseAddress(host);
+  return address !== null && addressClass(address) !== "public";
 }
 
 /** For a person, after a heading of the caller's. */

@@ -47,7 +47,7 @@ function shapeSchema(shape: Shape): JsonSchema {
       return {
         anyOf: [
           { type: "integer", minimum: 1 },
-          { type: "string", pattern: "^[0-9]+(\\.[0-9]+)? ?[smhd]?$" },
+          { type: "string", pattern: "^[0-9]+(\\.[0-9]+)? ?[smhdw]?$" },
         ],
       };
     case "choice":

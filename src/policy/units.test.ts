@@ -31,6 +31,7 @@ const durations: readonly (readonly [string, number | null])[] = [
   ["5m", 300],
   ["1h", 3600],
   ["1d", 86400],
+  ["2w", 1_209_600],
   ["1.5m", 90],
   ["0s", null],
   ["5M", null],

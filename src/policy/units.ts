@@ -1,4 +1,4 @@
-// Sizes and durations as people write them. Sizes: `50MB` is 50·10⁶ bytes, `50MiB` is 50·2²⁰; durations: `300`, `300s`, `5m`.
+// Sizes and durations as people write them. Sizes: `50MB` is 50·10⁶ bytes, `50MiB` is 50·2²⁰; durations: `300`, `300s`, `5m`, `2w`.
 
 const sizeFactors: { readonly [unit: string]: number } = {
   "": 1,
@@ -12,7 +12,7 @@ const sizeFactors: { readonly [unit: string]: number } = {
   GIB: 2 ** 30,
   TIB: 2 ** 40,
 };
-const durationFactors: { readonly [unit: string]: number } = { "": 1, s: 1, m: 60, h: 3600, d: 86400 };
+const durationFactors: { readonly [unit: string]: number } = { "": 1, s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
 
 /** Whole bytes, at least 1; null where the text is no size. */
 export function parseSize(text: string): number | null {
@@ -21,7 +21,7 @@ export function parseSize(text: string): number | null {
 
 /** Whole seconds, at least 1; null where the text is no duration. */
 export function parseDuration(text: string): number | null {
-  return scaled(text, /^(\d+(?:\.\d+)?) ?([smhd]?)$/, (unit) => durationFactors[unit]);
+  return scaled(text, /^(\d+(?:\.\d+)?) ?([smhdw]?)$/, (unit) => durationFactors[unit]);
 }
 
 function scaled(text: string, form: RegExp, factorOf: (unit: string) => number | undefined): number | null {

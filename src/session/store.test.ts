@@ -24,6 +24,16 @@ test("sessions are listed newest first, and nothing else that lies there is", as
   assert.throws(() => findSession(sessions, "../sessions"), { code: "session_unknown" });
 });
 
+test("of sessions that began in one second, the last is the one that began last", async () => {
+  for (const turn of [1, 2, 3, 4, 5, 6]) {
+    const sessions = temporaryFolder();
+    const first = await writeSample(sessions, { now: () => Date.parse(`2026-01-01T00:00:0${turn}.100Z`) });
+    const second = await writeSample(sessions, { now: () => Date.parse(`2026-01-01T00:00:0${turn}.200Z`) });
+    assert.notEqual(first.id, second.id);
+    assert.equal(findSession(sessions, "last").id, second.id);
+  }
+});
+
 test("there is no last session in an empty home", () => {
   assert.throws(() => findSession(temporaryFolder(), "last"), { code: "session_unknown" });
 });

@@ -47,10 +47,19 @@ export function terminationOf(session: Session): Termination | null {
   return session.record?.state === "ended" ? session.record.termination : null;
 }
 
+/** The one that began last; ids tell the second, and of those of one second the records tell. */
+function newest(sessions: string, ids: readonly string[]): readonly string[] {
+  const second = ids[0]?.slice(0, "20261121-124652".length);
+  const near = second === undefined ? [] : ids.filter((id) => id.startsWith(second));
+  if (near.length < 2) return near;
+  const began = (id: string) => openSession(sessions, id).record?.started ?? "";
+  return [near.reduce((one, other) => (began(other) > began(one) ? other : one))];
+}
+
 /** The session that `text` names: an id, the beginning of exactly one, or `last`. @throws Failure session_unknown */
 export function findSession(sessions: string, text: string): SessionFolder {
   const ids = sessionIds(sessions);
-  const found = text === "last" ? ids.slice(0, 1) : ids.filter((id) => text !== "" && id.startsWith(text));
+  const found = text === "last" ? newest(sessions, ids) : ids.filter((id) => text !== "" && id.startsWith(text));
   const [id] = found;
   if (id !== undefined && found.length === 1) return { id, path: join(sessions, id) };
   if (id === undefined) {

@@ -2,29 +2,19 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { createTestAuthority } from "../servers/certificate-authority.ts";
-import { startServer, type TestServer } from "../servers/https-server.ts";
-import { placedPolicy } from "../servers/placed.ts";
-import { decisionsOn, openPlace, type Place } from "./program.ts";
+import { decisionsOn } from "./program.ts";
+import { openScene, type Scene } from "./scene.ts";
 
-let place: Place;
-let server: TestServer;
-let policy: string;
+let place: Scene;
 
 before(async () => {
-  place = openPlace("denial");
-  const authority = createTestAuthority(place.root);
-  server = await startServer({ leaf: authority.issue(["api.example.com"]) });
-  policy = place.policy(placedPolicy({ caFile: authority.caFile, hosts: { "api.example.com": server.port } }));
+  place = await openScene("denial");
 });
 
-after(async () => {
-  await server?.close();
-  place?.close();
-});
+after(() => place?.close());
 
 test("a denied request is answered with 403, problem+json and these fields, and the log has the same record", async () => {
-  const ran = await place.run(["run", "--policy", policy, "--", "curl", "-sSi", "https://example.com/x"]);
+  const ran = await place.run(["run", "--policy", place.served, "--", "curl", "-sSi", "https://example.com/x"]);
   const [head = "", body = ""] = ran.stdout.split("\r\n\r\n");
   assert.match(head, /^HTTP\/1\.1 403 /);
   assert.match(head, /^content-type: application\/problem\+json\r?$/im);
@@ -60,15 +50,15 @@ test("the terminal is told of a denial once per host and rule, and what would al
 });
 
 test("under a policy file, where --allow would be refused, the line names the file instead", async () => {
-  const ran = await place.run(["run", "--policy", policy, "--", "curl", "-s", "https://example.com/x"]);
+  const ran = await place.run(["run", "--policy", place.served, "--", "curl", "-s", "https://example.com/x"]);
   const told = ran.stderr.split("\n").find((line) => line.includes("denied GET")) ?? "";
   assert.ok(told.startsWith("sallyport: denied GET example.com/x (domain_not_allowed) · "), told);
-  assert.ok(told.includes(policy) && !told.includes("--allow"), told);
+  assert.ok(told.includes(place.served) && !told.includes("--allow"), told);
 });
 
 test("the run ends with a summary of time, requests, denials and the session id", async () => {
   const script = "curl -s https://api.example.com/a; curl -s https://example.com/x";
-  const ran = await place.run(["run", "--policy", policy, "--", "sh", "-c", script]);
+  const ran = await place.run(["run", "--policy", place.served, "--", "sh", "-c", script]);
   const summary = ran.stderr.trimEnd().split("\n").at(-1) ?? "";
   assert.match(summary, /^sallyport: /);
   assert.match(summary, /\d+(\.\d+)? ?m?s/);
@@ -79,7 +69,7 @@ test("the run ends with a summary of time, requests, denials and the session id"
 
 test("--quiet silences both, and nothing of the agent's own output", async () => {
   const script = "curl -s -o /dev/null https://example.com/x; echo out; echo err >&2";
-  const ran = await place.run(["run", "--quiet", "--policy", policy, "--", "sh", "-c", script]);
+  const ran = await place.run(["run", "--quiet", "--policy", place.served, "--", "sh", "-c", script]);
   assert.equal(ran.stdout, "out\n");
   assert.equal(ran.stderr, "err\n");
 });
@@ -103,7 +93,7 @@ test("--allow opens exactly what it names, at ports 80 and 443, and nothing else
 });
 
 test("--allow beside a policy that does not say extendable is an error", async () => {
-  const ran = await place.run(["run", "--policy", policy, "--allow", "example.com", "--", "true"]);
+  const ran = await place.run(["run", "--policy", place.served, "--allow", "example.com", "--", "true"]);
   assert.equal(ran.code, 125);
   assert.match(ran.stderr, /extendable/);
 });

@@ -6,25 +6,15 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { createTestAuthority } from "../servers/certificate-authority.ts";
-import { startServer, type TestServer } from "../servers/https-server.ts";
-import { placedPolicy } from "../servers/placed.ts";
-import { collect, openPlace, type Place, program } from "./program.ts";
+import { collect, program } from "./program.ts";
+import { openScene, type Scene } from "./scene.ts";
 
-let place: Place;
-let server: TestServer;
-let policy: string;
+let place: Scene;
 
 before(async () => {
-  place = openPlace("disk");
-  const authority = createTestAuthority(place.root);
-  server = await startServer({ leaf: authority.issue(["api.example.com"]) });
-  policy = place.policy(placedPolicy({ caFile: authority.caFile, hosts: { "api.example.com": server.port } }));
+  place = await openScene("disk");
 });
-after(async () => {
-  await server?.close();
-  place?.close();
-});
+after(() => place?.close());
 
 test("requests are denied from the event on that could not be written, and the run ends with 125", async () => {
   const kept = join(place.root, "kept");
@@ -46,7 +36,7 @@ test("requests are denied from the event on that could not be written, and the r
     `cp -r "$1/sessions" "$4/" && exit $code`,
   ].join("\n");
   const namespaces = rootless ? ["--mount", "--user", "--map-root-user"] : ["--mount"];
-  const child = spawn("unshare", [...namespaces, "sh", "-c", script, "sh", place.home, program, policy, kept], {
+  const child = spawn("unshare", [...namespaces, "sh", "-c", script, "sh", place.home, program, place.served, kept], {
     cwd: place.workspace,
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -54,7 +44,7 @@ test("requests are denied from the event on that could not be written, and the r
 
   assert.equal(ran.code, 125, ran.stdout + ran.stderr);
   assert.match(ran.stderr, /log_unwritable|ENOSPC|no space left/i);
-  assert.ok(server.requests.length > 0, `requests passed before the disk was full: ${ran.stderr}`);
+  assert.ok(place.server.requests.length > 0, `requests passed before the disk was full: ${ran.stderr}`);
 
   const [session = ""] = readdirSync(join(kept, "sessions"));
   const log = join(kept, "sessions", session, "events.jsonl");
@@ -65,5 +55,5 @@ test("requests are denied from the event on that could not be written, and the r
     .split("\n")
     .map((line) => (JSON.parse(line) as { action?: { path?: string } }).action?.path);
   const logged = new Set(paths);
-  for (const { url } of server.requests) assert.ok(logged.has(url), `${url} arrived without an event`);
+  for (const { url } of place.server.requests) assert.ok(logged.has(url), `${url} arrived without an event`);
 });

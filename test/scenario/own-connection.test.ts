@@ -6,25 +6,15 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { createTestAuthority } from "../servers/certificate-authority.ts";
-import { startServer, type TestServer } from "../servers/https-server.ts";
-import { placedPolicy } from "../servers/placed.ts";
-import { collect, openPlace, type Place, program, type Ran } from "./program.ts";
+import { collect, program, type Ran } from "./program.ts";
+import { openScene, type Scene } from "./scene.ts";
 
-let place: Place;
-let server: TestServer;
-let policy: string;
+let place: Scene;
 
 before(async () => {
-  place = openPlace("strace");
-  const authority = createTestAuthority(place.root);
-  server = await startServer({ leaf: authority.issue(["api.example.com"]) });
-  policy = place.policy(placedPolicy({ caFile: authority.caFile, hosts: { "api.example.com": server.port } }));
+  place = await openScene("strace");
 });
-after(async () => {
-  await server?.close();
-  place?.close();
-});
+after(() => place?.close());
 
 interface Trace {
   readonly ran: Ran;
@@ -84,7 +74,7 @@ async function traced(name: string, args: readonly string[]): Promise<Trace> {
 }
 
 test("a run whose agent asks for nothing opens no connection at all", async () => {
-  const { ran, own, answered, others } = await traced("nothing", ["run", "--policy", policy, "--", "true"]);
+  const { ran, own, answered, others } = await traced("nothing", ["run", "--policy", place.served, "--", "true"]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.deepEqual(own, []);
   assert.deepEqual(answered, []);
@@ -93,10 +83,18 @@ test("a run whose agent asks for nothing opens no connection at all", async () =
 
 test("a run whose agent makes one allowed call and one denied opens one connection, to where the policy says", async () => {
   const script = "curl -sS https://api.example.com/one; curl -sS https://example.com/x";
-  const { ran, own, answered, others } = await traced("one", ["run", "--policy", policy, "--", "sh", "-c", script]);
+  const { ran, own, answered, others } = await traced("one", [
+    "run",
+    "--policy",
+    place.served,
+    "--",
+    "sh",
+    "-c",
+    script,
+  ]);
   assert.equal(ran.code, 0, ran.stderr);
-  assert.deepEqual([...new Set(own)], [`127.0.0.1:${server.port}`]);
-  assert.equal(server.requests.filter((request) => request.url === "/one").length, 1);
+  assert.deepEqual([...new Set(own)], [`127.0.0.1:${place.server.port}`]);
+  assert.equal(place.server.requests.filter((request) => request.url === "/one").length, 1);
   for (const peer of answered) assert.match(peer, synthetic, peer);
   // the agent dials synthetic addresses and the cell's name server; nothing else of the tree dials anything
   for (const peer of others) assert.match(peer, synthetic, peer);
@@ -105,7 +103,7 @@ test("a run whose agent makes one allowed call and one denied opens one connecti
 test("commands that read, check and explain open none", async () => {
   const session = place.sessions().at(-1) ?? "";
   const commands = [
-    ["policy", "check", policy],
+    ["policy", "check", place.served],
     ["sessions", "list"],
     ["sessions", "show", session],
     ["replay", session, "--no-delay"],
