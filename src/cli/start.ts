@@ -43,7 +43,7 @@ export interface RunFlags {
 
 /**
  * Runs the command to its end and gives sallyport's exit code. `early` is the cell that could begin before the policy was
- * read; another is made when the policy names another user, or a flag decides about the terminal.
+ * read; another is made when the policy names another user.
  * @throws Failure when nothing of it could be started.
  */
 export async function startRun(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
@@ -59,12 +59,12 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
   const terminal = wantsTerminal(flags.tty);
-  const fits = early !== null && flags.tty === undefined && early.user.uid === user.uid && early.user.gid === user.gid;
+  const fits = early !== null && early.user.uid === user.uid && early.user.gid === user.gid;
   const begun = fits ? early : null;
   const detached = flags.detached === undefined ? null : (await import("./detach.ts")).enterDetached(flags.detached);
   const screen = terminal ? (await import("./screen.ts")).createScreen() : null;
   const size = () => detached?.size ?? terminalSize();
-  const cell = takeCell(begun ?? beginCell({ workspace, user, ...(terminal ? { terminal: size() } : {}) }));
+  const cell = takeCell(begun ?? beginCell({ workspace, user }), terminal ? size() : undefined);
   try {
     return await recordRun(
       cell,

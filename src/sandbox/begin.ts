@@ -2,13 +2,14 @@
 // so this file reaches no more of the program than that takes; process.ts does the rest.
 // Rules: on the main thread only (PDEATHSIG follows the thread); no import that a start could do without.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, fchownSync, openSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { closeSync, existsSync } from "node:fs";
 import { Failure } from "#core/failure.ts";
-import { nativeAddon } from "./native.ts";
-import { dnsDoorPort, ipBatch, nftRules, tcpDoorPort } from "./network.ts";
-import { openStdio, type Stdio } from "./stdio.ts";
+import { beginSteps } from "./cell-steps.ts";
+import { joinCgroup, type JoiningCgroup } from "./cgroup.ts";
+import { fetchEnd, spawnFirst } from "./first-process.ts";
+import { native } from "./native.ts";
+import { ipBatch, nftRules } from "./network.ts";
+import { type Architecture, playerProgram } from "./steps/player.ts";
 import { type HostUser, hostUser } from "./user.ts";
 
 export interface BeginOptions {
@@ -17,8 +18,6 @@ export interface BeginOptions {
   readonly workspace: string;
   /** SUDO_UID and SUDO_GID of the caller's environment. */
   readonly sudo?: { readonly uid?: string | undefined; readonly gid?: string | undefined };
-  /** A terminal of this size instead of three pipes. */
-  readonly terminal?: { readonly columns: number; readonly rows: number };
   /** Layers to leave out, only for tests that show that the others hold alone. */
   readonly unsafe_without?: { readonly redirect?: boolean; readonly filter?: boolean; readonly seccomp?: boolean };
 }
@@ -29,10 +28,14 @@ export interface BegunCell {
   readonly user: HostUser;
   readonly asRoot: boolean;
   readonly ipv6: boolean;
-  readonly stdio: Stdio;
-  readonly child: ChildProcess;
-  /** The first process's end, or that it never was. */
-  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  readonly pid: number;
+  readonly cgroup: JoiningCgroup | null;
+  /** Our ends: steps and descriptors go in; what it says comes out; ends when it does. */
+  readonly channel: number;
+  readonly status: number;
+  readonly life: number;
+  /** Set by who takes it up, and now closes and ends it. */
+  taken: boolean;
   /** Ends what nobody took up (`takeCell`); afterwards it finds nothing left to end. */
   abandon(): Promise<void>;
 }
@@ -40,84 +43,86 @@ export interface BegunCell {
 /** Where the programs are that make a cell. */
 export const toolPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-// The network comes up beside Node's start; its tools' errors and its success go to the status descriptor.
-const chain = `{ { printf %s "$1" | ip -batch - && printf %s "$2" | nft -f - && echo network-ready; } 2>&1 || echo network-failed; } </dev/null >&4 3>&- 5>&- 6>&- &
-shift 2; exec /proc/self/fd/6 "$@"`;
+const [AF_UNIX, SOCK_STREAM, CLOEXEC] = [1, 1, 0o2000000];
+
+/** The processor's name, of those that a cell can be made on. @throws Failure platform_unsupported */
+export function architecture(): Architecture {
+  const { arch } = process;
+  if (arch === "x64" || arch === "arm64") return arch;
+  throw new Failure("platform_unsupported", `there are no cells on this processor (${arch})`, {
+    remedy: "run it on x86_64 or arm64",
+  });
+}
 
 /** Starts a cell's namespaces and listeners. MUST be called on the main thread. */
 export function beginCell(options: BeginOptions): BegunCell {
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
+  const asRoot = uid === 0;
   const user =
     options.user ??
     hostUser({ uid, gid, sudoUid: options.sudo?.uid, sudoGid: options.sudo?.gid, workspace: options.workspace });
   const ipv6 = existsSync("/proc/net/if_inet6");
   const without = options.unsafe_without ?? {};
-  const source = readFileSync(fileURLToPath(new URL("./cell-init.mjs", import.meta.url)), "utf8");
-
-  const stdio = openStdio(options.terminal);
-  // A program may open its own descriptors again, by /dev/stderr.
-  try {
-    if (uid === 0) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
-  } catch (cause) {
-    stdio.handedOver();
-    stdio.close();
-    throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
-      remedy: "run sallyport as an ordinary user, or where more ids than root's are mapped",
-      cause,
-    });
-  }
-  const opened = [openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
-  const close = () => {
-    stdio.handedOver();
-    for (const fd of opened) closeSync(fd);
-  };
-  let child: ChildProcess;
-  try {
-    child = spawn(
-      "unshare",
-      [
-        "--user",
-        "--map-root-user",
-        "--net",
-        "--mount",
-        "--",
-        "/bin/sh",
-        "-c",
-        chain,
-        "sh",
-        ipBatch(ipv6),
-        nftRules({ redirect: !without.redirect, filter: !without.filter }),
-        "--no-warnings",
-        "--eval",
-        source,
-        String(tcpDoorPort),
-        String(dnsDoorPort),
-        ipv6 ? "6" : "4",
-        String(process.pid),
-      ],
-      {
-        stdio: [...stdio.ends, "ipc", "pipe", ...opened],
-        env: { PATH: toolPath },
-        cwd: "/",
-        detached: true,
-        ...(uid === 0 ? { uid: user.uid, gid: user.gid } : {}),
-      },
-    );
-  } catch (cause) {
-    close();
-    stdio.close();
-    throw new Failure("sandbox_unavailable", "the cell's first process could not be started", { cause });
-  }
-  close();
-  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", () => resolve({ code: 125, signal: null }));
+  const steps = beginSteps({
+    architecture: architecture(),
+    parent: process.pid,
+    user,
+    asRoot,
+    ipv6,
+    network: {
+      addresses: ipBatch(ipv6),
+      rules: nftRules({ redirect: !without.redirect, filter: !without.filter }),
+    },
+    path: toolPath,
   });
-  const abandon = async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await ended;
-    stdio.close();
+
+  const open: number[] = [];
+  const pair = (make: (ends: number[]) => number): [number, number] => {
+    const ends = [0, 0];
+    if (make(ends) !== 0) throw new Failure("sandbox_unavailable", "no descriptor is free for a cell");
+    open.push(...ends);
+    return ends as [number, number];
   };
-  return { options, user, asRoot: uid === 0, ipv6, stdio, child, ended, abandon };
+  const c = native();
+  let pid: number;
+  const socketpair = () => pair((ends) => c.socketpair(AF_UNIX, SOCK_STREAM | CLOEXEC, 0, ends));
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  try {
+    const [[channel, itsChannel], [status, itsStatus], [life, itsLife]] = [
+      socketpair(),
+      socketpair(),
+      pair((ends) => c.pipe2(ends, CLOEXEC)),
+    ];
+    ours.push(channel, status, life);
+    theirs.push(itsChannel, itsStatus, itsLife);
+    pid = spawnFirst(playerProgram(architecture(), steps), theirs);
+  } catch (error) {
+    for (const fd of open) closeSync(fd);
+    throw error;
+  }
+  for (const fd of theirs) closeSync(fd);
+  const [channel = -1, status = -1, life = -1] = ours;
+  const cgroup = joinCgroup(pid);
+  const begun: BegunCell = {
+    options,
+    user,
+    asRoot,
+    ipv6,
+    pid,
+    cgroup,
+    channel,
+    status,
+    life,
+    taken: false,
+    async abandon() {
+      if (begun.taken) return;
+      begun.taken = true;
+      process.kill(pid, "SIGKILL");
+      fetchEnd(pid, true);
+      for (const fd of ours) closeSync(fd);
+      await cgroup?.close();
+    },
+  };
+  return begun;
 }

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  writeFile,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,6 +19,11 @@ import type { Limits } from "./limits.ts";
 
 export interface Cgroup {
   readonly version: 1 | 2;
+}
+
+export interface JoiningCgroup {
+  /** Sets the limits once the process is in the group; null where that cannot be had. */
+  limit(limits: Limits): Promise<Cgroup | null>;
   /** Removes the group; the cell must have ended. */
   close(): Promise<void>;
 }
@@ -52,8 +58,11 @@ export function cgroupPlace(): Place | null {
   return null;
 }
 
-/** Puts the process, and so all that comes of it, under the limits; null where that cannot be had. */
-export function openCgroup(pid: number, limits: Limits): Cgroup | null {
+/**
+ * Begins to put the process, and so all that comes of it, into a group of its own. The kernel takes some milliseconds for
+ * that, which are not waited for here. Null where there is no place for one.
+ */
+export function joinCgroup(pid: number): JoiningCgroup | null {
   const place = cgroupPlace();
   if (place === null) return null;
   sweep(place.parent);
@@ -61,26 +70,35 @@ export function openCgroup(pid: number, limits: Limits): Cgroup | null {
   const set = (file: string, value: number | string) => {
     if (existsSync(join(folder, file))) writeFileSync(join(folder, file), String(value));
   };
-  try {
-    mkdirSync(folder);
-    if (place.version === 2) {
-      set("memory.max", limits.memory);
-      set("memory.swap.max", 0);
-      set("pids.max", limits.processes + 8);
-    } else {
-      set("memory.limit_in_bytes", limits.memory);
-      set("memory.memsw.limit_in_bytes", limits.memory);
+  const joined = new Promise<boolean>((resolve) => {
+    try {
+      mkdirSync(folder);
+      writeFile(join(folder, "cgroup.procs"), String(pid), (error) => resolve(error === null));
+    } catch {
+      resolve(false);
     }
-    writeFileSync(join(folder, "cgroup.procs"), String(pid));
-  } catch {
-    remove(folder);
-    return null;
-  }
+  });
   return {
-    version: place.version,
-    close: async () => {
+    async limit(limits) {
+      if (!(await joined)) return null;
+      try {
+        if (place.version === 2) {
+          set("memory.max", limits.memory);
+          set("memory.swap.max", 0);
+          set("pids.max", limits.processes + 8);
+        } else {
+          set("memory.limit_in_bytes", limits.memory);
+          set("memory.memsw.limit_in_bytes", limits.memory);
+        }
+      } catch {
+        return null;
+      }
+      return { version: place.version };
+    },
+    async close() {
+      await joined;
       // The kernel lets go of a group a moment after its last process.
-      for (let left = 200; left > 0 && !remove(folder); left--) await new Promise((resolve) => setTimeout(resolve, 5));
+      for (let left = 400; left > 0 && !remove(folder); left--) await new Promise((resolve) => setTimeout(resolve, 2));
     },
   };
 }

@@ -66,6 +66,30 @@ export interface Native {
     size: number,
   ) => number;
   readonly sendmsg: (fd: number, message: Buffer, flags: number) => number;
+  readonly recvmsg: (fd: number, message: Buffer, flags: number) => number;
+  readonly socketpair: (domain: number, type: number, protocol: number, ends: number[]) => number;
+  readonly setsockopt: (fd: number, level: number, option: number, value: Buffer, length: number) => number;
+  readonly bind: (fd: number, address: Buffer, length: number) => number;
+  readonly listen: (fd: number, backlog: number) => number;
+  readonly fcntl: (fd: number, command: number, value: number) => number;
+  readonly memfdCreate: (name: string, flags: number) => number;
+  readonly waitpid: (pid: number, status: number[], options: number) => number;
+  readonly posixSpawn: (
+    pid: number[],
+    path: string,
+    actions: Buffer,
+    attributes: Buffer,
+    argv: Buffer,
+    env: Buffer,
+  ) => number;
+  readonly spawnAttributesInit: (attributes: Buffer) => number;
+  readonly spawnSetFlags: (attributes: Buffer, flags: number) => number;
+  readonly spawnSetDefaults: (attributes: Buffer, signals: Buffer) => number;
+  readonly spawnSetMask: (attributes: Buffer, signals: Buffer) => number;
+  readonly spawnActionsInit: (actions: Buffer) => number;
+  readonly spawnActionsDestroy: (actions: Buffer) => number;
+  readonly spawnDup2: (actions: Buffer, from: number, to: number) => number;
+  readonly spawnOpen: (actions: Buffer, fd: number, path: string, flags: number, mode: number) => number;
   readonly exit: (code: number) => number;
   /** Null where the C library has none (musl). */
   readonly mallocTrim: ((pad: number) => number) | null;
@@ -104,6 +128,27 @@ export function native(): Native {
       "int syscall(long number, long fd, const char *path, long flags, uint8_t *attributes, size_t size)",
     ),
     sendmsg: c.func("long sendmsg(int fd, const uint8_t *message, int flags)"),
+    recvmsg: c.func("long recvmsg(int fd, uint8_t *message, int flags)"),
+    socketpair: c.func("int socketpair(int domain, int type, int protocol, _Out_ int *ends)"),
+    setsockopt: c.func("int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)"),
+    bind: c.func("int bind(int fd, const uint8_t *address, uint32_t length)"),
+    listen: c.func("int listen(int fd, int backlog)"),
+    fcntl: c.func("int fcntl(int fd, int command, long value)"),
+    memfdCreate: c.func("int memfd_create(const char *name, unsigned int flags)"),
+    waitpid: c.func("int waitpid(int pid, _Out_ int *status, int options)"),
+    posixSpawn: c.func(
+      "int posix_spawn(_Out_ int *pid, const char *path, uint8_t *actions, uint8_t *attributes, uint8_t *argv, uint8_t *env)",
+    ),
+    spawnAttributesInit: c.func("int posix_spawnattr_init(uint8_t *attributes)"),
+    spawnSetFlags: c.func("int posix_spawnattr_setflags(uint8_t *attributes, short flags)"),
+    spawnSetDefaults: c.func("int posix_spawnattr_setsigdefault(uint8_t *attributes, const uint8_t *signals)"),
+    spawnSetMask: c.func("int posix_spawnattr_setsigmask(uint8_t *attributes, const uint8_t *signals)"),
+    spawnActionsInit: c.func("int posix_spawn_file_actions_init(uint8_t *actions)"),
+    spawnActionsDestroy: c.func("int posix_spawn_file_actions_destroy(uint8_t *actions)"),
+    spawnDup2: c.func("int posix_spawn_file_actions_adddup2(uint8_t *actions, int from, int to)"),
+    spawnOpen: c.func(
+      "int posix_spawn_file_actions_addopen(uint8_t *actions, int fd, const char *path, int flags, unsigned int mode)",
+    ),
     exit: c.func("int _exit(int code)"),
     mallocTrim: path.includes("musl_") ? null : c.func("int malloc_trim(size_t pad)"),
     address: (buffer) => koffi.address(buffer),

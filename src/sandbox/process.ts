@@ -1,36 +1,34 @@
 // Tier `process`: a cell of Linux namespaces. `beginCell` (begin.ts) starts the namespaces and the doors' listeners, which
 // come up while the caller loads its policy, log and proxy; `run` turns the waiting process into bubblewrap
 // and that into the agent. One chain of execve, no fork: the supervisor's child is bubblewrap itself, which dies with it.
-//   setuid (as root) → unshare → sh → node cell-init → bwrap ─clone→ pid 1 of the cell → agent
-// Rules: spawn from the main thread (PDEATHSIG follows the thread); nothing runs in the cell before the network's
-// status has come back good and every door has arrived; what fails is a Failure, and leaves nothing behind.
+//   posix_spawn → player: setuid (as root), namespaces, sockets (cell-steps.ts) → bwrap ─clone→ pid 1 of the cell
+//                                                                  pid 1 ─fork→ player: waits for `go` → agent
+// Rules: start from the main thread (PDEATHSIG follows the thread); the agent is let go only when the network's status has
+// come back good and the doors listen; what fails is a Failure, and leaves nothing behind.
 
-import type { Socket as DatagramSocket } from "node:dgram";
-import { existsSync, readFileSync } from "node:fs";
-import type { Server, Socket } from "node:net";
-import { resolve } from "node:path";
+import { closeSync, fchownSync } from "node:fs";
+import { Socket } from "node:net";
+import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { Failure } from "#core/failure.ts";
-import { type BeginOptions, type BegunCell, beginCell, toolPath } from "./begin.ts";
-import { type Cgroup, openCgroup } from "./cgroup.ts";
-import { defaultLimits, type Limits, rlimits } from "./limits.ts";
+import { type BeginOptions, type BegunCell, beginCell } from "./begin.ts";
+import { type Doors, type OpenDoors, openDoors } from "./doors.ts";
+import { openEnclosure } from "./enclosure.ts";
+import { type End, fetchEnd } from "./first-process.ts";
+import { defaultLimits, type Limits } from "./limits.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { findProgram } from "./program.ts";
 import { restoreWorkspace } from "./restore.ts";
-import { seccompFilter } from "./seccomp/filter.ts";
-import { openStaging } from "./staging.ts";
-import { handshake, readStatus, type Status } from "./status.ts";
+import { readStatus } from "./status.ts";
+import { openStdio, type Stdio } from "./stdio.ts";
 import type { HostUser } from "./user.ts";
-import { type View, viewArguments } from "./view.ts";
+import type { View } from "./view.ts";
 import { guardWorkspace, type Restored } from "./workspace.ts";
 
-/** The ways into the boundary: connections of the cell arrive here in the host's namespace. */
-export interface Doors {
-  /** Every TCP connection of the cell but DNS. Sockets come paused and half-open-capable; ask `originalDestination`. */
-  readonly tcp: Server;
-  readonly dns: Server;
-  /** Queries of both families; a reply goes out on the socket that the query came in on. */
-  readonly udp: readonly DatagramSocket[];
+export type { Doors } from "./doors.ts";
+
+interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
 }
 
 export interface CellSpec {
@@ -94,59 +92,56 @@ export interface PreparedCell {
 }
 
 /** Starts a cell's namespaces and listeners. MUST be called on the main thread. */
-export function prepareCell(options: BeginOptions): PreparedCell {
-  return takeCell(beginCell(options));
+export function prepareCell(options: BeginOptions & { readonly terminal?: TerminalSize }): PreparedCell {
+  return takeCell(beginCell(options), options.terminal);
 }
 
-/** Takes up what `beginCell` started. Once. */
-export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end }: BegunCell): PreparedCell {
-  const without = options.unsafe_without ?? {};
-  const status: Status = readStatus(child.stdio[4] as Socket, child.pid ?? 0);
+/** Takes up what `beginCell` started. Once. `terminal`: one of this size instead of three pipes. */
+export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCell {
+  const { user, pid, channel, ipv6, cgroup } = begun;
+  begun.taken = true;
+  const life = new Socket({ fd: begun.life, readable: true, writable: false });
+  const status = readStatus(new Socket({ fd: begun.status }), life, pid);
   let outOfMemory = false;
-  let cgroup: Cgroup | null = null;
   let endWatch = () => {};
-  const ended = end.then((how): Exit => ({ ...how, outOfMemory }));
+  let opened: OpenDoors | null = null;
+  let stdio: Stdio | null = null;
+  let end: End | null = null;
+  const ended = endOf(pid, life).then((how): Exit => {
+    end = how;
+    return { ...how, outOfMemory };
+  });
   const gone = ended.then(async (exit) => {
     endWatch();
     status.ending();
     await status.vanished();
-    await cgroup?.close();
     return exit;
   });
 
-  let said: string | null = null;
-  const received: { tcp?: Server; dns?: Server; udp4?: DatagramSocket; udp6?: DatagramSocket } = {};
-  const doors = new Promise<Doors>((resolve, reject) => {
-    let initReady = false;
-    const refuse = (message: string) =>
-      reject(
-        new Failure("sandbox_unavailable", message, {
-          remedy: "`sallyport doctor` says what this machine lacks and how to give it",
-        }),
-      );
-    const complete = () => {
-      const { tcp, dns, udp4, udp6 } = received;
-      if (!initReady || !status.networkReady || tcp === undefined || dns === undefined || udp4 === undefined) return;
-      if (ipv6 && udp6 === undefined) return;
-      resolve({ tcp, dns, udp: udp6 === undefined ? [udp4] : [udp4, udp6] });
-    };
-    child.on("message", (message: { kind: string; message?: string }, handle) => {
-      if (message.kind === "ready") initReady = true;
-      else if (message.kind === "failed") {
-        said = message.message ?? "";
-        return refuse(`the cell could not be set up: ${said}`);
-      } else Object.assign(received, { [message.kind]: handle });
-      if (message.kind === "tcp" || message.kind === "dns")
-        Object.assign(handle as Server, { pauseOnConnect: true, allowHalfOpen: true });
-      complete();
+  const refused = (message: string) =>
+    new Failure("sandbox_unavailable", message, {
+      remedy: "`sallyport doctor` says what this machine lacks and how to give it",
     });
-    status.onNetwork((failed) =>
-      failed === null ? complete() : refuse(`the cell's network could not be made: ${failed}`),
-    );
-    void ended.then(() => refuse(`the cell's namespaces could not be made: ${status.words() || "unshare failed"}`));
+  const endedEarly = ended.then(({ code, signal }): never => {
+    const name = Object.entries(constants.errno).find(([, value]) => value === code)?.[0];
+    const why = status.words() || `it ended at once (${signal ?? code})`;
+    throw refused(`the cell's namespaces could not be made: ${why}${name === undefined ? "" : `: ${name}`}`);
+  });
+  endedEarly.catch(() => {}); // told by whoever waits for the doors
+  const sent = Promise.race([status.doorsSent, endedEarly]);
+  const doors = sent.then(async (): Promise<Doors> => {
+    const failed = await Promise.race([status.network, status.tooLate, endedEarly]);
+    if (failed !== null) throw refused(`the cell's network could not be made: ${failed}`);
+    opened = openDoors(channel, ipv6);
+    return opened;
   });
   doors.catch(() => void kill());
 
+  const kill = async () => {
+    status.ending();
+    if (end === null) process.kill(pid, "SIGKILL");
+    await gone;
+  };
   let abandoned: Promise<void> | null = null;
   const abandon = () => {
     abandoned ??= endAll();
@@ -154,159 +149,102 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
   };
   const endAll = async () => {
     await kill();
-    stdio.close();
-    for (const server of [received.tcp, received.dns]) server?.close();
-    for (const socket of [received.udp4, received.udp6]) socket?.close();
-  };
-  const kill = async () => {
-    status.ending();
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await gone;
+    stdio?.close();
+    opened?.close();
+    closeSync(channel);
+    await cgroup?.close();
   };
 
   const run = async (spec: CellSpec, beforeAgent: (doors: Doors) => void = () => {}): Promise<RunningCell> => {
-    // Root's mounts are mapped to the ids of the cell's user namespace, which is there when the doors are.
-    if (asRoot) await doors;
+    await sent;
     const limits = { ...defaultLimits, ...spec.limits };
-    const bwrap = findProgram("bwrap", toolPath);
-    if (bwrap === null)
-      throw new Failure("sandbox_unavailable", "bubblewrap (bwrap) is not installed", {
-        remedy: "apt install bubblewrap, or `sallyport doctor` for other systems",
-      });
-    const nested = spec.nestedSandbox ?? false;
+    const group = (await cgroup?.limit(limits)) ?? null;
     const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
-    const staging = openStaging({ pid: child.pid ?? 0, asRoot });
+    const ends = openAgentsEnds(terminal, begun);
+    stdio = ends;
     try {
-      // The agent leads a session of its own (with the terminal, where there is one: job control, and Ctrl-C for it alone).
-      // Not bubblewrap's --new-session: the cell's first process must stay in the group that dies with the supervisor.
-      const setsid = findProgram("setsid", toolPath);
-      if (setsid === null)
-        throw new Failure("sandbox_unavailable", "setsid is not installed", { remedy: "install util-linux" });
-      const launcher = [setsid, ...(options.terminal === undefined ? [] : ["-c"])];
-      const path = spec.env.PATH ?? toolPath;
-      const view = viewArguments({
-        view: spec.view,
-        command: spec.command,
-        cwd: spec.cwd,
-        path,
-        user,
-        limits,
-        guarded,
-        staging,
-      });
-      if (staging.foreign.includes(spec.view.workspace))
-        throw new Failure(
-          "workspace_refused",
-          `${spec.view.workspace} belongs to root, and its file system cannot show it as the cell's user's`,
-          {
-            place: spec.view.workspace,
-            remedy: "give the folder to an ordinary user, or run as that user",
-          },
-        );
-      if (view.program === null) throw noProgram(spec.command[0] ?? "", spec.cwd);
-      const filter = seccompFilter({
-        architecture: process.arch as "x64" | "arm64",
-        level: spec.level ?? "standard",
-        nestedSandbox: nested,
-        guardSetId: asRoot,
-      });
-      const args = [
-        "--unshare-user",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--unshare-cgroup-try",
-        "--uid",
-        String(user.uid),
-        "--gid",
-        String(user.gid),
-        "--hostname",
-        "cell",
-        "--cap-drop",
-        "ALL",
-        "--die-with-parent",
-        ...view.args,
-        "--chdir",
-        spec.cwd,
-        ...(without.seccomp ? [] : ["--seccomp", view.data.length]),
-      ];
-      beforeAgent(await doors);
-      cgroup = openCgroup(child.pid ?? 0, limits);
-      if (cgroup === null)
+      const enclosure = openEnclosure({ begun, spec, limits, guarded, terminal: terminal !== undefined, holdsMemory: group !== null });
+      try {
+        enclosure.send(ends.ends);
+      } finally {
+        enclosure.close();
+        ends.handedOver();
+      }
+      if (group === null)
         endWatch = watchMemory(
           () => status.firstProcess,
           limits.memory,
           () => {
             outOfMemory = true;
-            child.kill("SIGKILL");
+            process.kill(pid, "SIGKILL");
           },
         );
-      child.send({
-        bwrap,
-        mounts: staging.mounts,
-        args,
-        data: [...view.data, filter.toString("base64")],
-        command: [...handshake(cgroup === null ? limits.memory : null), ...launcher, ...spec.command],
-        env: spec.env,
-        limits: rlimits(limits, hardOpenFiles()),
-        // bubblewrap makes two user namespaces (one to mount devpts, one for the agent); none is left for the agent.
-        sysctls: nested ? [] : [{ path: "/proc/sys/user/max_user_namespaces", text: "2" }],
-      });
-      staging.send((child.stdio[4] as unknown as { _handle: { fd: number } })._handle.fd);
+      beforeAgent(await doors);
       const failed = await Promise.race([
-        status.agentStarted.then(() => null),
-        ended.then(() => failure(said ?? "", stdio.stderr)),
+        status.cellReady.then(() => null),
+        status.tooLate.then((words) => failure(words, null)),
+        ended.then(() => failure(status.words(), ends.stderr)),
       ]);
-      if (failed !== null) throw await failed;
+      if (failed !== null) throw failed;
+      status.go();
     } catch (error) {
       await kill();
       throw error;
-    } finally {
-      staging.close();
     }
     return {
-      pid: child.pid ?? 0,
-      stdin: stdio.stdin,
-      stdout: stdio.stdout,
-      stderr: stdio.stderr,
+      pid,
+      stdin: ends.stdin,
+      stdout: ends.stdout,
+      stderr: ends.stderr,
       exited: gone,
       signal: status.signalAgent,
       kill,
-      resize: stdio.resize,
-      suspendCharacter: stdio.suspendCharacter,
+      resize: ends.resize,
+      suspendCharacter: ends.suspendCharacter,
       isStopped: status.isStopped,
-      takesLines: stdio.takesLines,
-      endInput: stdio.endInput,
+      takesLines: ends.takesLines,
+      endInput: ends.endInput,
       restore: () => restoreWorkspace(guarded, spec.view.scratch),
     };
   };
   return { user, doors, run, abandon };
 }
 
+/** The end of a process that alone holds the other end of `life`. */
+function endOf(pid: number, life: Socket): Promise<End> {
+  return new Promise((resolve) => {
+    // The kernel closes descriptors a moment before there is a status to fetch.
+    const fetch = () => {
+      const end = fetchEnd(pid);
+      if (end === null) setTimeout(fetch, 1);
+      else resolve(end);
+    };
+    life.on("error", () => life.destroy());
+    life.on("close", fetch);
+  });
+}
+
+/** A program may open its own descriptors again, by /dev/stderr: as root they are given to the cell's user. */
+function openAgentsEnds(terminal: TerminalSize | undefined, { asRoot, user }: BegunCell): Stdio {
+  const stdio = openStdio(terminal);
+  try {
+    if (asRoot) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
+  } catch (cause) {
+    stdio.handedOver();
+    stdio.close();
+    throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
+      remedy: "run sallyport as an ordinary user, or where more ids than root's are mapped",
+      cause,
+    });
+  }
+  return stdio;
+}
+
 /** What ended before the agent began; bubblewrap says it on what would have been the agent's error output. */
-async function failure(said: string, stderr: Readable): Promise<Failure> {
+async function failure(said: string, stderr: Readable | null): Promise<Failure> {
   let words = said;
-  for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
+  if (stderr !== null) for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
   return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || "it ended at once"}`, {
     remedy: "`sallyport doctor` looks for what is missing",
   });
-}
-
-/** A path that leads to something which cannot be executed is another failure than one that leads nowhere. */
-function noProgram(name: string, cwd: string): Failure {
-  if (name.includes("/") && existsSync(resolve(cwd, name)))
-    return new Failure("program_not_executable", `${name} is not an executable file`, {
-      place: name,
-      remedy: "chmod +x, or name its interpreter",
-    });
-  return new Failure("program_not_found", `there is no program ${name} in the cell's PATH`, {
-    place: name,
-    remedy: "give its path, or put its folder into PATH; folders of the home are shown only if PATH names them",
-  });
-}
-
-function hardOpenFiles(): number {
-  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  const hard = Number(line?.[1]);
-  return Number.isFinite(hard) ? hard : 1_048_576;
 }

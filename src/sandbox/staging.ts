@@ -18,8 +18,6 @@ const OPEN_TREE_CLOEXEC = 0o2000000;
 const MOUNT_ATTR_NOSUID = 0x2;
 const MOUNT_ATTR_NODEV = 0x4;
 const MOUNT_ATTR_IDMAP = 0x100000;
-const SOL_SOCKET = 1;
-const SCM_RIGHTS = 1;
 
 /** A detached copy of what is mounted at `path`, in which the ids of `userNamespace` hold. Null: not possible here. */
 export function detachedMount(path: string, userNamespace: number): number | null {
@@ -38,26 +36,6 @@ export function detachedMount(path: string, userNamespace: number): number | nul
   return null;
 }
 
-/** Sends one descriptor with one byte over a Unix socket. */
-export function sendDescriptor(socket: number, fd: number): boolean {
-  const { address, sendmsg } = native();
-  const control = Buffer.alloc(24);
-  control.writeBigUInt64LE(20n, 0); // cmsg_len: header and one int
-  control.writeInt32LE(SOL_SOCKET, 8);
-  control.writeInt32LE(SCM_RIGHTS, 12);
-  control.writeInt32LE(fd, 16);
-  const byte = Buffer.from("m");
-  const vector = Buffer.alloc(16);
-  vector.writeBigUInt64LE(address(byte), 0);
-  vector.writeBigUInt64LE(1n, 8);
-  const message = Buffer.alloc(56);
-  message.writeBigUInt64LE(address(vector), 16);
-  message.writeBigUInt64LE(1n, 24);
-  message.writeBigUInt64LE(address(control), 32);
-  message.writeBigUInt64LE(BigInt(control.length), 40);
-  return sendmsg(socket, message, 0) === 1;
-}
-
 export type StagedMount =
   | { readonly kind: "received"; readonly path: string; readonly directory: boolean }
   /** A symbolic link that lies over a file: a program that replaces the file by renaming replaces what it points to. */
@@ -68,8 +46,8 @@ export interface Staging {
   source(path: string): string;
   link(path: string, to: string): void;
   readonly mounts: readonly StagedMount[];
-  /** Hands the descriptors to the cell's first process, which was told `mounts`, in order. */
-  send(socket: number): void;
+  /** For each mount that is `received`, in order: to be handed to the cell's first process. */
+  readonly fds: readonly number[];
   /** Paths that belong to root and could not be shown as the cell's user's. */
   readonly foreign: readonly string[];
   close(): void;
@@ -101,6 +79,7 @@ export function openStaging(cell: { pid: number; asRoot: boolean }): Staging {
   };
   return {
     mounts,
+    fds,
     foreign,
     source: (path) => {
       const known = sources.get(path) ?? place(path);
@@ -108,9 +87,6 @@ export function openStaging(cell: { pid: number; asRoot: boolean }): Staging {
       return known;
     },
     link: (path, to) => void mounts.push({ kind: "link", path, to }),
-    send: (socket) => {
-      for (const fd of fds) if (!sendDescriptor(socket, fd)) throw new Error("a mount could not be handed to the cell");
-    },
     close: () => {
       for (const fd of fds.splice(0)) closeSync(fd);
     },

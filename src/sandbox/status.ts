@@ -1,24 +1,33 @@
-// The status socket of a cell, one line each way at a time. First `ip` and `nft` speak (and `network-ready`); then the cell's
-// first program says `cell-ready` and waits for `go`: it never becomes the agent when nobody is there to answer.
-// What stands here decides whether the doors are handed over, whom a signal is sent to, and when nothing is left.
-// Rules: bounded, because a debugger in the cell may get hold of the other end; nothing said after `go` has a meaning.
+// The status socket of a cell, one line each way at a time: the first process says that its sockets are sent, `ip` and `nft`
+// how the network came up, and the cell's first program `cell-ready`; then it waits for `go`: it never becomes the
+// agent when nobody is there to answer. Beside it bubblewrap tells, on a pipe of its own, which process is the cell's first.
+// What stands here decides whether the doors are opened, whom a signal is sent to, and when nothing is left.
+// Rules: bounded, because a debugger in the cell may get hold of the other end; nothing said after `go` has a meaning; a wait
+// ends with a line, with the process' end, or with `startsWithin`.
 
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
+/** What a start may take, where it is not ended by anything else. Milliseconds. */
+const startsWithin = 60_000;
+
 export interface Status {
-  readonly networkReady: boolean;
-  /** The host's id of the cell's first process; null before the cell is ready. */
+  readonly doorsSent: Promise<void>;
+  /** Null for success, else what the tools said. */
+  readonly network: Promise<string | null>;
+  /** The cell is closed, and its first program waits for `go`. */
+  readonly cellReady: Promise<void>;
+  /** Resolves with words for it when a start takes longer than any can. */
+  readonly tooLate: Promise<string>;
+  /** Lets the agent go. Once, after `cellReady`. */
+  go(): void;
+  /** The host's id of the cell's first process; null before there is one. */
   readonly firstProcess: number | null;
-  /** Calls back once: null for success, else what the tools said. */
-  onNetwork(then: (failed: string | null) => void): void;
-  /** Resolves when the agent has been let go. */
-  readonly agentStarted: Promise<void>;
   /** What was said, at most 4 KiB. */
   words(): string;
   /** To the agent's process group; kept until there is one. */
   signalAgent(signal: NodeJS.Signals): void;
-  /** The agent's own process is stopped (Ctrl-Z). */
+  /** The agent's process is stopped. */
   isStopped(): boolean;
   /** MUST be called before bubblewrap is killed: remembers what it has started, and answers nobody any more. */
   ending(): void;
@@ -26,27 +35,22 @@ export interface Status {
   vanished(): Promise<void>;
 }
 
-/**
- * The program that the cell starts with; the agent's command follows. It closes the socket before it becomes the agent.
- * `data`: bytes of writable memory that one process may have (RLIMIT_DATA); null: not limited here.
- */
-export function handshake(data: number | null): string[] {
-  const limit = data === null ? "" : `ulimit -d ${Math.ceil(data / 1024)} && `;
-  return ["/bin/sh", "-c", `echo cell-ready >&4 && read -r go <&4 && ${limit}exec "$@" 4>&-`, "sh"];
-}
-
 const longest = 4096;
 
-/** `monitor`: bubblewrap, the parent of the cell's first process. */
-export function readStatus(socket: Socket, monitor: number): Status {
-  let pending = "";
+/** `socket` and `life`: our ends; `monitor`: bubblewrap, the parent of the cell's first process. */
+export function readStatus(socket: Socket, life: Socket, monitor: number): Status {
   let said = "";
-  let networkReady = false;
   let firstProcess: number | null = null;
   let agent: number | null = null;
-  let tell: (failed: string | null) => void = () => {};
+  /** What must be gone in the end; its children go with it. */
+  let left: readonly number[] = [];
+  let gone = false;
   const waiting: NodeJS.Signals[] = [];
-  const started = Promise.withResolvers<void>();
+  const doorsSent = Promise.withResolvers<void>();
+  const network = Promise.withResolvers<string | null>();
+  const cellReady = Promise.withResolvers<void>();
+  const tooLate = Promise.withResolvers<string>();
+  const late = setTimeout(() => tooLate.resolve(`it did not come up within ${startsWithin / 1000} s`), startsWithin);
 
   const signalGroup = (signal: NodeJS.Signals) => {
     for (const target of agent === null ? [] : [-agent, agent]) {
@@ -58,25 +62,76 @@ export function readStatus(socket: Socket, monitor: number): Status {
     }
   };
 
-  const line = (text: string) => {
-    if (agent !== null) return;
-    if (text === "network-ready") {
-      networkReady = true;
-      tell(null);
-    } else if (text === "network-failed") tell(said.trim());
-    else if (text === "cell-ready" && networkReady) {
-      firstProcess = firstChild(monitor);
-      agent = firstProcess === null ? null : firstChild(firstProcess);
-      if (agent === null) return; // then it gets no answer
-      socket.write("go\n");
-      started.resolve();
-      for (const signal of waiting.splice(0)) signalGroup(signal);
-    } else if (said.length < longest) said += `${text}\n`;
+  // bubblewrap's word comes by another way than the agent's, and the kernel may leave out of a list of children what is
+  // being forked or ended beside; so it is looked for until it is there.
+  const findAgent = () => {
+    if (gone) return;
+    agent = firstProcess === null ? null : (childrenOf(firstProcess)[0] ?? null);
+    if (agent === null) setTimeout(findAgent, 1);
+    else cellReady.resolve();
   };
 
+  let released = false;
+  const line = (text: string) => {
+    if (released) return;
+    if (text === "doors-sent") doorsSent.resolve();
+    else if (text === "network-ready") network.resolve(null);
+    else if (text === "network-failed") network.resolve(said.trim());
+    else if (text === "cell-ready") findAgent();
+    else if (said.length < longest) said += `${text}\n`;
+  };
+
+  eachLine(socket, line);
+  let documents = "";
+  life.setEncoding("utf8");
+  life.on("data", (chunk: string) => {
+    if (firstProcess !== null) return;
+    documents = (documents + chunk).slice(0, longest);
+    const child = Number(/"child-pid": *(\d+)/.exec(documents)?.[1]);
+    if (child > 1) firstProcess = child;
+  });
+  life.on("close", () => {
+    gone = true;
+    clearTimeout(late);
+  });
+
+  return {
+    doorsSent: doorsSent.promise,
+    network: network.promise,
+    cellReady: cellReady.promise,
+    tooLate: tooLate.promise,
+    go: () => {
+      clearTimeout(late);
+      released = true;
+      socket.write("go\n");
+      for (const signal of waiting.splice(0)) signalGroup(signal);
+    },
+    get firstProcess() {
+      return firstProcess;
+    },
+    words: () => said.trim(),
+    signalAgent: (signal) => {
+      if (released) signalGroup(signal);
+      else waiting.push(signal);
+    },
+    isStopped: () => agent !== null && /^T/.test(stateOf(agent) ?? ""),
+    ending: () => {
+      clearTimeout(late);
+      if (left.length === 0) left = firstProcess === null ? childrenOf(monitor) : [firstProcess];
+      socket.end();
+    },
+    vanished: () =>
+      new Promise((resolve) => {
+        const look = () => (left.every(isGone) ? resolve() : void setTimeout(look, 1));
+        look();
+      }),
+  };
+}
+
+function eachLine(socket: Socket, line: (text: string) => void): void {
+  let pending = "";
   socket.setEncoding("utf8");
   socket.on("data", (chunk: string) => {
-    if (agent !== null) return;
     pending += chunk;
     for (let at = pending.indexOf("\n"); at >= 0; at = pending.indexOf("\n")) {
       line(pending.slice(0, at));
@@ -85,39 +140,11 @@ export function readStatus(socket: Socket, monitor: number): Status {
     if (pending.length > longest) pending = pending.slice(-longest);
   });
   socket.on("error", () => socket.destroy());
-
-  return {
-    get networkReady() {
-      return networkReady;
-    },
-    get firstProcess() {
-      return firstProcess;
-    },
-    onNetwork: (then) => {
-      tell = then;
-    },
-    agentStarted: started.promise,
-    words: () => said.trim(),
-    signalAgent: (signal) => {
-      if (agent === null) waiting.push(signal);
-      else signalGroup(signal);
-    },
-    isStopped: () => agent !== null && /^T/.test(stateOf(agent) ?? ""),
-    ending: () => {
-      firstProcess ??= firstChild(monitor);
-      socket.end();
-    },
-    vanished: () =>
-      new Promise((resolve) => {
-        const look = () => (firstProcess === null || isGone(firstProcess) ? resolve() : void setTimeout(look, 1));
-        look();
-      }),
-  };
 }
 
-function firstChild(pid: number): number | null {
-  const child = Number((read(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ")[0]);
-  return child > 1 ? child : null;
+function childrenOf(pid: number): number[] {
+  const text = read(`/proc/${pid}/task/${pid}/children`) ?? "";
+  return text.split(" ").map(Number).filter((child) => child > 1);
 }
 
 /**

@@ -42,8 +42,8 @@ export interface View {
 export interface ViewArguments {
   /** Numbers stand for the descriptor of `data` at that index. */
   readonly args: (string | number)[];
-  /** base64 */
-  readonly data: string[];
+  /** Files for bubblewrap. */
+  readonly data: Buffer[];
   /** What is searched, in order: the first word of the command, in PATH. */
   readonly program: string | null;
 }
@@ -80,10 +80,10 @@ export function viewArguments({
   staging,
 }: ViewQuestion): ViewArguments {
   const args: (string | number)[] = [];
-  const data: string[] = [];
+  const data: Buffer[] = [];
   const file = (target: string, text: string) => {
     args.push("--perms", "0644", "--file", data.length, target);
-    data.push(Buffer.from(text).toString("base64"));
+    data.push(Buffer.from(text));
   };
   const folder = (target: string) => args.push("--perms", "0755", "--dir", target);
   const parents = (target: string) => {
@@ -163,16 +163,16 @@ export function viewArguments({
 }
 
 /** What the cell's user may not read is not there. */
-function copyFile(path: string, args: (string | number)[], data: string[]): void {
+function copyFile(path: string, args: (string | number)[], data: Buffer[]): void {
   const { size, mode } = statSync(path);
   if ((mode & 0o004) === 0) return;
   if (size > largestCopy) return void args.push("--ro-bind-try", path, path);
   args.push("--perms", "0644", "--file", data.length, path);
-  data.push(readFileSync(path).toString("base64"));
+  data.push(readFileSync(path));
 }
 
 /** /etc/ssl is built of its own entries, so that `cert.pem`, which OpenSSL's default names, can stand among them. */
-function trustArguments(trust: Trust | null, staging: Staging, args: (string | number)[], data: string[]): void {
+function trustArguments(trust: Trust | null, staging: Staging, args: (string | number)[], data: Buffer[]): void {
   args.push("--perms", "0755", "--dir", "/etc/ssl");
   const entries = existsSync("/etc/ssl") ? readdirSync("/etc/ssl") : [];
   for (const name of entries)

@@ -90,13 +90,13 @@ for (let round = 1; round <= 5; round++) {
   });
 }
 
-/** Processes of the machine that belong to a start: cell-init ends with its supervisor's pid, what follows has the marker. */
+/** Processes of the machine that belong to a start: a cell's first process names its sallyport's id, what follows has the marker. */
 function remains(pids: ReadonlySet<string>, marker: string): readonly string[] {
   return readdirSync("/proc").filter((entry) => {
     if (!/^\d+$/.test(entry)) return false;
     try {
       const words = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0").slice(0, -1);
-      return words.includes(marker) || (words.includes("--eval") && pids.has(words.at(-1) ?? ""));
+      return words.includes(marker) || (words[0] === "sallyport-cell" && pids.has(words[1] ?? ""));
     } catch {
       return false; // it ended while it was looked at
     }
