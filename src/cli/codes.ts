@@ -50,6 +50,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   usage: ["The command line cannot be read.", "See sallyport COMMAND --help."],
   policy_invalid: ["The policy says something that is not in its schema.", "Correct it at the place that is named."],
   policy_unreadable: ["The policy's file cannot be read.", "Look at its path and permissions."],
+  profile_invalid: [
+    "An agent's profile cannot be read, or says something that no profile says.",
+    "Correct it at the place that is named; `sallyport profile show NAME` prints the one that is shipped.",
+  ],
   not_enforced_yet: ["The policy asks for something this build cannot enforce.", denialRemedies.not_enforced_yet],
   home_unusable: [
     "The home of sallyport cannot be used.",
@@ -89,6 +93,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   session_unreachable: [
     "The run is there, and does not answer.",
     "It may be stopped (Ctrl-Z: see fg) or of another version; sallyport kill ends it in any case.",
+  ],
+  repair_failed: [
+    "What doctor --fix does, or uninstall takes back, did not work.",
+    "See what the system said; sallyport doctor shows what is missing still.",
   ],
   program_not_found: [
     "The program is not in the cell.",

@@ -10,6 +10,7 @@ import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { cellEnvironment } from "#sandbox/environment.ts";
+import type { Files } from "#sandbox/files.ts";
 import { createMemoryRelease } from "#sandbox/freed-memory.ts";
 import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { buildTrust } from "#sandbox/trust.ts";
@@ -21,6 +22,7 @@ import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
 import { personsStreams } from "./run-terminal.ts";
+import { filesDetail, policyFiles } from "./shown-files.ts";
 
 /** @throws Failure when the cell could not be made or the program not started. */
 export async function runCell(
@@ -32,6 +34,7 @@ export async function runCell(
 ): Promise<TaskEnd> {
   const { source, caps, home, ending } = run;
   const authority = await openAuthority(home.keys);
+  const files = await policyFiles(run, agentHome());
   const gate = openGate({
     subject: run.subject,
     policy: source.policy,
@@ -60,7 +63,7 @@ export async function runCell(
   try {
     end = await runTask({
       cell,
-      spec: cellSpec(run, cell, authority.certificatePem, scratch),
+      spec: cellSpec(run, cell, authority.certificatePem, scratch, files),
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),
@@ -72,7 +75,7 @@ export async function runCell(
       ...personsStreams(run),
       maxRuntime: caps.runtime,
       onReady: () => {
-        log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } });
+        log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid, ...filesDetail(files) } });
         published?.announce();
       },
       onRunning: (running) => {
@@ -129,12 +132,17 @@ function forwardSignals({ ending, detached }: Run): { attach(cell: RunningCell):
   };
 }
 
-function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string): CellSpec {
+/** HOME in the cell: where it is on the host. */
+function agentHome(): string {
+  return process.env.HOME ?? "/home/agent";
+}
+
+function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string, files: Files | null): CellSpec {
   const { workspace, home, source } = run;
   const { execution } = source.policy;
   const folder = join(home.agents, run.subject.agent_id, "home");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const homePath = process.env.HOME ?? "/home/agent";
+  const homePath = agentHome();
   return {
     command: run.command,
     cwd: workspace,
@@ -152,7 +160,9 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       sallyportHome: home.path,
       scratch,
       readOnly: [...source.files.map((file) => resolve(file)), ...projectFiles(workspace)],
+      files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
+      agent: null,
     },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },
     level: execution.level,

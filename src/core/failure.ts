@@ -5,6 +5,7 @@ export type FailureCode =
   | "usage"
   | "policy_invalid"
   | "policy_unreadable"
+  | "profile_invalid"
   | "not_enforced_yet"
   | "home_unusable"
   | "home_busy"
@@ -21,6 +22,7 @@ export type FailureCode =
   | "session_damaged"
   | "session_not_running"
   | "session_unreachable"
+  | "repair_failed"
   | "program_not_found"
   | "program_not_executable"
   | "internal_error";

@@ -6,6 +6,7 @@ import type { JsonValue } from "#core/event.ts";
 import { type Cidr, contains, formatCidr, parseCidr } from "#lib/address.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
 import { type Execution, mergeExecution, mergeUpstream, type Upstream } from "./execution.ts";
+import { type Filesystem, mergeFilesystem } from "./filesystem.ts";
 import { parseEndpoint } from "./host-pattern.ts";
 import { type Closed, HostTables } from "./host-table.ts";
 import type { Policy, PolicyDocument } from "./policy.ts";
@@ -30,6 +31,7 @@ export interface CompiledPolicy {
   readonly canonical: string;
   readonly execution: Execution;
   readonly upstream: Upstream;
+  readonly filesystem: Filesystem;
   readonly dnsDeny: "answer" | "nxdomain";
   /** bytes */
   readonly maxInspectBytes: number;
@@ -43,11 +45,13 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
   const inspect = policies
     .map(({ document }) => document.network?.max_inspect_bytes)
     .filter((value) => value !== undefined);
+  const execution = mergeExecution(policies);
   return {
     parts: policies.map(compilePart),
     canonical,
     digest: `sha256:${createHash("sha256").update(canonical).digest("hex")}`,
-    execution: mergeExecution(policies),
+    execution,
+    filesystem: mergeFilesystem(policies, execution.level === "strict"),
     upstream: mergeUpstream(policies),
     dnsDeny: policies.some(({ document }) => document.network?.dns_deny === "nxdomain") ? "nxdomain" : "answer",
     maxInspectBytes: inspect.length === 0 ? 2 ** 20 : Math.min(...inspect),

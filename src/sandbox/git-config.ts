@@ -137,12 +137,16 @@ export function carryOver(before: string, after: string, host: string): CarriedO
   return { text: withoutEmptySections(text) + write(is.filter(isHarmless)), carried, dropped };
 }
 
-/** The configuration of a repository that the agent made: what git itself writes, and what is harmless. */
-export function filterNew(text: string): CarriedOver {
+/**
+ * The configuration of a repository that the agent made: what git itself writes, and what is harmless. `isOwnTree`: true for
+ * a `core.worktree` that may stay.
+ */
+export function filterNew(text: string, isOwnTree: (value: string) => boolean = () => false): CarriedOver {
   const entries = parseGitConfig(text);
   if (entries === null) return { text: "", carried: [], dropped: ["(not readable as a git configuration)"] };
   const good = (entry: Entry) =>
     isHarmless(entry) ||
+    (fullName(entry) === "core.worktree" && isOwnTree(entry.value)) ||
     (entry.subsection === null && ofNewRepository.has(`${entry.section}.${entry.key}=${entry.value}`));
   const dropped = [...new Set(entries.filter((entry) => !good(entry)).map(fullName))];
   return { text: dropped.length === 0 ? null : write(entries.filter(good)), carried: [], dropped };

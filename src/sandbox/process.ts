@@ -13,6 +13,7 @@ import type { Readable, Writable } from "node:stream";
 import { Failure } from "#core/failure.ts";
 import { type BeginOptions, type BegunCell, beginCell, toolPath } from "./begin.ts";
 import { type Cgroup, openCgroup } from "./cgroup.ts";
+import { guardAll } from "./guard-all.ts";
 import { defaultLimits, type Limits, rlimits } from "./limits.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { findProgram } from "./program.ts";
@@ -22,7 +23,7 @@ import { openStaging } from "./staging.ts";
 import { handshake, readStatus, type Status } from "./status.ts";
 import type { HostUser } from "./user.ts";
 import { type View, viewArguments } from "./view.ts";
-import { guardWorkspace, type Restored } from "./workspace.ts";
+import type { Restored } from "./workspace.ts";
 
 /** The ways into the boundary: connections of the cell arrive here in the host's namespace. */
 export interface Doors {
@@ -69,6 +70,8 @@ export interface RunningCell {
   resize(columns: number, rows: number): void;
   /** The character that should stop the agent and that nobody in the cell answers (see `attachTerminal`); else null. */
   suspendCharacter(): number | null;
+  /** The agent itself has its terminal, and no shell in the cell would answer a stop. */
+  isAlone(): boolean;
   /** True while the agent has stopped itself (or was stopped by us). */
   isStopped(): boolean;
   /** The agent's terminal takes whole lines: nothing that draws has it. False without a terminal. */
@@ -174,8 +177,8 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
         remedy: "apt install bubblewrap, or `sallyport doctor` for other systems",
       });
     const nested = spec.nestedSandbox ?? false;
-    const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
-    const staging = openStaging({ pid: child.pid ?? 0, asRoot });
+    const guarded = guardAll(spec.view);
+    const staging = openStaging({ pid: child.pid ?? 0, asRoot, user });
     try {
       // The agent leads a session of its own (with the terminal, where there is one: job control, and Ctrl-C for it alone).
       // Not bubblewrap's --new-session: the cell's first process must stay in the group that dies with the supervisor.
@@ -274,6 +277,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       kill,
       resize: stdio.resize,
       suspendCharacter: stdio.suspendCharacter,
+      isAlone: stdio.isAlone,
       isStopped: status.isStopped,
       takesLines: stdio.takesLines,
       endInput: stdio.endInput,

@@ -111,6 +111,10 @@ const credentials = [
   ".sallyport",
 ] as const;
 
+export function credentialPaths(home: string): string[] {
+  return credentials.map((path) => join(home, path));
+}
+
 export interface HomeQuestion {
   readonly home: string;
   /** PATH as the agent will have it. */
@@ -123,7 +127,7 @@ export interface HomeQuestion {
 
 /** Absolute paths to show read-only, and those below them to hide. */
 export function visibleHome(question: HomeQuestion): { show: string[]; hide: string[] } {
-  const secret = credentials.map((path) => join(question.home, path));
+  const secret = credentialPaths(question.home);
   const wanted = toolchainRoots.map((path) => join(question.home, path));
   wanted.push(...question.path.split(":").filter((path) => path.startsWith("/")));
   if (question.program !== null) wanted.push(...programRoots(question.program));
