@@ -148,7 +148,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
     cwd: workspace,
     env: cellEnvironment({
       host: process.env,
-      extra: extraEnvironment([...execution.env, ...run.flags.env]),
+      extra: extraEnvironment([...(run.profile?.env ?? []), ...execution.env, ...run.flags.env]),
       home: homePath,
       user: cell.user.name,
       trust: true,
@@ -162,7 +162,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       readOnly: [...source.files.map((file) => resolve(file)), ...projectFiles(workspace)],
       files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
-      agent: null,
+      agent: run.profile?.view(homePath, folder) ?? null,
     },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },
     level: execution.level,
