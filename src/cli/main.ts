@@ -25,6 +25,7 @@ interface CommandEntry {
 const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
   policy: { summary: "check a policy, or explain what it decides", load: () => import("./policy.ts") },
+  trust: { summary: "take a project's policy for good, after a look at it", load: () => import("./trust.ts") },
   ps: { summary: "show what runs now", load: () => import("./ps.ts") },
   logs: { summary: "print what the agent of a session has printed", load: () => import("./logs.ts") },
   attach: { summary: "watch a run, and type into its terminal", load: () => import("./attach.ts") },

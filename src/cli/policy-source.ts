@@ -15,7 +15,8 @@ import { unenforced } from "#policy/unenforced.ts";
 import { printable } from "./output.ts";
 import { type PolicyText, readCeiling, readDefault, readNamed, readProject } from "./policy-files.ts";
 import { shippedPresets } from "./presets.ts";
-import { changedLines, type TrustState, trustOf } from "./trust-store.ts";
+import { changedLines } from "./text-change.ts";
+import { type TrustState, trustOf } from "./trust-store.ts";
 
 export interface PolicySource {
   readonly policy: CompiledPolicy;
@@ -157,12 +158,10 @@ function findProject(home: string, workspace: string): Project | null {
 
 /** What changed, in a few words: the text may be an agent's. */
 function glance(before: string, after: string): string {
-  const { added, removed } = changedLines(before, after);
-  const told = [...added.map((line) => `+ ${line}`), ...removed.map((line) => `- ${line}`)].map((line) =>
-    printable(line.length > 60 ? `${line.slice(0, 59)}…` : line),
-  );
+  const changes = changedLines(before, after);
+  const told = changes.map((change) => printable(change.length > 80 ? `${change.slice(0, 79)}…` : change));
   if (told.length === 0) return before === after ? "a file that it names" : "comments and spaces only";
-  return told.length <= 3 ? told.join("  ") : `${told.slice(0, 2).join("  ")}  and ${told.length - 2} more lines`;
+  return told.length <= 3 ? told.join("; ") : `${told.slice(0, 2).join("; ")}; and ${told.length - 2} more`;
 }
 
 function notExtendable(file: string): Failure {
