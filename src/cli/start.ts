@@ -13,6 +13,8 @@ import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
 import { homePath, openHome } from "./home.ts";
 import { findPolicy } from "./policy-source.ts";
+import { profileNameOf } from "./profile-names.ts";
+import type { RunProfile } from "./profile-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
 import { createRunReport } from "./run-report.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
@@ -29,6 +31,8 @@ export interface RunFlags {
   /** seconds */
   readonly grace: number;
   readonly env: readonly string[];
+  /** False with `--no-profile`. */
+  readonly profile?: string | false;
   readonly publish: readonly string[];
   readonly observe?: boolean;
   /** False with `--no-session`. */
@@ -54,7 +58,8 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   });
   if (flags.publish.length > 0) (await import("./publish.ts")).checkPublish(flags.publish);
   const home = openHome(process.env);
-  const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
+  const profile = await findProfile(command, flags, home.path, workspace);
+  const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace, profile?.policy);
   const observing = flags.observe ? (await import("./observe.ts")).openObserving(source) : null;
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
@@ -68,11 +73,24 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   try {
     return await recordRun(
       cell,
-      prepareRun({ command, flags, workspace, home, source, terminal, observing, screen, detached }, records),
+      prepareRun({ command, flags, workspace, home, source, profile, terminal, observing, screen, detached }, records),
     );
   } finally {
     await cell.abandon();
   }
+}
+
+/** The profile that the flags or the program mean; read only where one is meant. */
+async function findProfile(
+  command: readonly string[],
+  flags: RunFlags,
+  home: string,
+  workspace: string,
+): Promise<RunProfile | null> {
+  const path = process.env.PATH ?? "";
+  const name = profileNameOf({ command, asked: flags.profile, home, workspace, path });
+  if (name === null) return null;
+  return (await import("./profile-source.ts")).runProfile(name, { home, env: process.env, allow: flags.allow });
 }
 
 /** A token names an agent and a policy; running without them would be running as somebody else. */
@@ -108,7 +126,7 @@ function owner(): string {
 
 type Asked = Pick<
   Run,
-  "command" | "flags" | "workspace" | "home" | "source" | "terminal" | "observing" | "screen" | "detached"
+  "command" | "flags" | "workspace" | "home" | "source" | "profile" | "terminal" | "observing" | "screen" | "detached"
 >;
 
 /** `records`: the folder that the run's own is made in. */
