@@ -11,8 +11,11 @@ export interface Entry {
   readonly lines: readonly [number, number];
 }
 
-/** Entries of a configuration (git-config(1), "Syntax"); null when it is not one. */
-export function parseGitConfig(text: string): Entry[] | null {
+/**
+ * Entries of a configuration (git-config(1), "Syntax"); null when it is not one. `inline`: an entry may stand on its header's
+ * line, which git reads and never writes.
+ */
+export function parseGitConfig(text: string, inline = false): Entry[] | null {
   const lines = text.split("\n");
   const entries: Entry[] = [];
   let section: string | null = null;
@@ -41,7 +44,7 @@ export function parseGitConfig(text: string): Entry[] | null {
     const value = pair[2] === "" ? "true" : unquote(raw);
     if (value === null) return null;
     // A header with an entry on its own line cannot be taken out by lines; git never writes one.
-    if (header !== null) return null;
+    if (header !== null && !inline) return null;
     entries.push({ section, subsection, key: (pair[1] ?? "").toLowerCase(), value, lines: [first, at] });
   }
   return entries;

@@ -17,6 +17,7 @@ import {
 import { dirname, join } from "node:path";
 import type { AgentView } from "./agent-state.ts";
 import { byDepth, type Files } from "./files.ts";
+import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
 import { findProgram } from "./program.ts";
@@ -56,7 +57,7 @@ export interface ViewArguments {
 
 /** Files of /etc, copied: a mount each would cost more than reading them. */
 const etcFiles =
-  /^(ca-certificates\.conf|ld\.so\.(cache|conf)|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|bash\.bashrc|bashrc|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|magic|magic\.mime|gitconfig|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|nanorc|netconfig|odbc.*\.ini)$/;
+  /^(ca-certificates\.conf|ld\.so\.(cache|conf)|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|bash\.bashrc|bashrc|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|magic|magic\.mime|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|nanorc|netconfig|odbc.*\.ini)$/;
 const etcFolders =
   /^(alternatives|profile\.d|terminfo|fonts|java.*|perl|python3?(\.\d+)?|ImageMagick.*|pki|crypto-policies|php|R|xml|zsh|fish|maven)$/;
 const largestCopy = 32 * 1024; // bytes
@@ -87,8 +88,8 @@ export function viewArguments({
 }: ViewQuestion): ViewArguments {
   const args: (string | number)[] = [];
   const data: string[] = [];
-  const file = (target: string, text: string) => {
-    args.push("--perms", "0644", "--file", data.length, target);
+  const file = (target: string, text: string, perms = "0644") => {
+    args.push("--perms", perms, "--file", data.length, target);
     data.push(Buffer.from(text).toString("base64"));
   };
   const folder = (target: string) => args.push("--perms", "0755", "--dir", target);
@@ -139,6 +140,9 @@ export function viewArguments({
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\nethers: files\nrpc: files\n",
   );
   file("/etc/machine-id", `${"0".repeat(31)}1\n`);
+  file("/etc/gitconfig", gitSettings({ home, workspace: view.workspace }));
+  folder(dirname(gitPrograms.askpass));
+  for (const [path, text] of Object.entries(gitProgramTexts)) file(path, text, "0755");
   trustArguments(view.trust, staging, args, data);
 
   parents(home);
