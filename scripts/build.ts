@@ -36,6 +36,7 @@ function startedByName(): string[] {
 /** The commands that share one chunk, `others`, because a run needs none of them. */
 const others = [
   "policy",
+  "profile",
   "trust",
   "sessions",
   "ps",
@@ -46,6 +47,7 @@ const others = [
   "audit",
   "doctor",
   "explain-code",
+  "uninstall",
   "completion",
   "complete",
 ];

@@ -5,10 +5,12 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import type { CompiledPolicy } from "#policy/compile.ts";
 import { nearest } from "#policy/nearest.ts";
 import type { Policy } from "#policy/policy.ts";
-import { type Profile, type ProfileUse, parseProfile, profileName, useProfile } from "#policy/profile.ts";
+import { type Profile, parseProfile, profileName, useProfile } from "#policy/profile.ts";
 import { type AgentView, bringState } from "#sandbox/agent-state.ts";
+import type { PolicySource } from "./policy-source.ts";
 import { shippedPresets } from "./presets.ts";
 import { ownFolder, ownProfiles } from "./profile-names.ts";
 import { shippedFolder } from "./shipped.ts";
@@ -31,10 +33,10 @@ export interface RunProfile {
   readonly file: string;
   readonly digest: string;
   readonly policy: Policy;
-  /** For the agent, before what its policy and `--env` say. */
-  readonly env: readonly string[];
-  /** The line that says what it did; `hosts`: whether the policy took them. */
-  line(hosts: boolean): string;
+  /** For the agent, before what its policy and `--env` say: `NAME=VALUE`, and names that the machine's ceiling leaves. */
+  env(under: CompiledPolicy): readonly string[];
+  /** The line that says what it did. */
+  line(source: PolicySource): string;
   /** Copies what is to be copied into the agent's private home, and gives the rest for its view. */
   view(home: string, privateHome: string): AgentView;
 }
@@ -93,8 +95,14 @@ export function runProfile(name: string, { home, env, allow }: RunQuestion): Run
     file,
     digest,
     policy: use.policy,
-    env: use.env,
-    line: (hosts) => profileLine(profile, use, hosts, env.HOME ?? ""),
+    env: (under) => use.env.filter((entry) => entry.includes("=") || isLeft(entry, under)),
+    line: ({ policy, sources }) =>
+      profileLine(profile, {
+        hosts: sources.includes(use.policy.name),
+        given: use.given.filter((variable) => isLeft(variable, policy)),
+        off: use.off.map(({ what }) => what),
+        home: env.HOME ?? "",
+      }),
     view: (path, privateHome) => ({
       ...bringState({ home: path, privateHome, state: profile.state }),
       files: use.files,
@@ -102,20 +110,35 @@ export function runProfile(name: string, { home, env, allow }: RunQuestion): Run
   };
 }
 
+/** A ceiling that lists variables lets no other of the caller's through; it is the first of two parts. */
+function isLeft(variable: string, { parts }: CompiledPolicy): boolean {
+  const [ceiling, held] = parts;
+  const listed = held === undefined ? undefined : ceiling?.policy.document.execution?.env;
+  return listed === undefined || listed.some((entry) => entry.split("=", 1)[0] === variable);
+}
+
+interface Said {
+  /** Whether the policy took the profile's hosts. */
+  readonly hosts: boolean;
+  readonly given: readonly string[];
+  readonly off: readonly string[];
+  readonly home: string;
+}
+
 /** In the order of what matters; what is not there is not said. */
-function profileLine(profile: Profile, use: ProfileUse, hosts: boolean, home: string): string {
-  const there = profile.state.filter(({ path }) => existsSync(join(home, path)));
+function profileLine({ name, state, sandbox }: Profile, { hosts, given, off, home }: Said): string {
+  const there = state.filter(({ path }) => existsSync(join(home, path)));
   const folders = (as: readonly string[]) => [...new Set(there.filter((one) => as.includes(one.as)).map(rootOf))];
   const [settings, writable] = [folders(["copy", "read"]), folders(["write"])];
   const said = [
     hosts ? "hosts" : "no hosts",
-    ...use.given,
+    ...given,
     ...(settings.length === 0 ? [] : [`settings of ${settings.join(" ")}`]),
     ...writable.map((folder) => `${folder} writable`),
-    ...(use.off.length === 0 ? [] : [`${listed(use.off.map(({ what }) => what))} off`]),
-    ...(profile.sandbox === null ? [] : ["its own sandbox off"]),
+    ...(off.length === 0 ? [] : [`${listed(off)} off`]),
+    ...(sandbox === null ? [] : ["its own sandbox off"]),
   ];
-  return `profile ${profile.name} (${said.join(", ")}) · --no-profile`;
+  return `profile ${name} (${said.join(", ")}) · --no-profile`;
 }
 
 function listed(words: readonly string[]): string {

@@ -82,7 +82,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   const recorder = run.flags.session
     ? openRecorder({ ...record, onDrain, onBroken })
     : (await import("#session/unkept.ts")).openUnkept(record);
-  if (run.profile !== null) report.before(run.profile.line(source.sources.includes(run.profile.policy.name)));
+  if (run.profile !== null) report.before(run.profile.line(source));
   for (const notice of source.notices) report.before(notice);
   if (run.observing !== null) process.stderr.write(run.observing.banner);
   for (const name of missingVariables(run))

@@ -148,7 +148,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
     cwd: workspace,
     env: cellEnvironment({
       host: process.env,
-      extra: extraEnvironment([...(run.profile?.env ?? []), ...execution.env, ...run.flags.env]),
+      extra: extraEnvironment([...(run.profile?.env(source.policy) ?? []), ...execution.env, ...run.flags.env]),
       home: homePath,
       user: cell.user.name,
       trust: true,
