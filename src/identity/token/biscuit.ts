@@ -11,6 +11,18 @@ export type Biscuits = Pick<
   "AuthorizerBuilder" | "Biscuit" | "BiscuitBuilder" | "BlockBuilder" | "Fact" | "PrivateKey" | "PublicKey" | "Rule"
 >;
 
+/** As much of `WebAssembly` as loading takes: the types of Node do not have it. */
+interface Engine {
+  readonly Module: {
+    new (bytes: Uint8Array): object;
+    imports(module: object): readonly { readonly module: string; readonly name: string }[];
+  };
+  readonly Instance: new (
+    module: object,
+    imports: object,
+  ) => { readonly exports: { readonly [name: string]: unknown } };
+}
+
 let loading: Promise<Biscuits> | null = null;
 
 /** @throws Error where the package is not whole. */
@@ -22,8 +34,9 @@ export function loadBiscuits(): Promise<Biscuits> {
 async function load(): Promise<Biscuits> {
   const entry = new URL(import.meta.resolve("@biscuit-auth/biscuit-wasm"));
   const glue = (await import(new URL("biscuit_bg.js", entry).href)) as Biscuits & {
-    __wbg_set_wasm(exports: WebAssembly.Exports): void;
+    __wbg_set_wasm(exports: unknown): void;
   };
+  const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: Engine };
   const wasm = new WebAssembly.Module(await readFile(new URL("biscuit_bg.wasm", entry)));
   const imports: Record<string, Record<string, unknown>> = {};
   for (const { module, name } of WebAssembly.Module.imports(wasm)) {
@@ -34,7 +47,7 @@ async function load(): Promise<Biscuits> {
         ? glue[name as keyof typeof glue]
         : () => performance.now();
   }
-  const { exports } = new WebAssembly.Instance(wasm, imports as WebAssembly.Imports);
+  const { exports } = new WebAssembly.Instance(wasm, imports);
   glue.__wbg_set_wasm(exports);
   (exports.__wbindgen_start as () => void)();
   return glue;

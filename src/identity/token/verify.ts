@@ -7,6 +7,8 @@ import type { Biscuits } from "./biscuit.ts";
 import { type Grant, type Narrowing, readGrant, readNarrowing } from "./claims.ts";
 import { blockText, mostBlocks, tokenPrefix } from "./issue.ts";
 
+type Opened = ReturnType<Biscuits["Biscuit"]["fromBase64"]>;
+
 /** Characters; larger texts are not looked at. */
 const longest = 65_536;
 
@@ -40,7 +42,7 @@ export function verifyToken(biscuits: Biscuits, text: string, expected: Expected
   if (!text.startsWith(tokenPrefix)) return invalid(`it does not begin with ${tokenPrefix}`);
   if (!/^[\w-]+=*$/.test(text)) return invalid("it holds characters that no token has");
   let key = -1;
-  let token: InstanceType<Biscuits["Biscuit"]>;
+  let token: Opened;
   try {
     token = biscuits.Biscuit.fromBase64WithProvider(text.slice(tokenPrefix.length), (id: number | undefined) => {
       key = id ?? -1;
@@ -59,7 +61,7 @@ export function verifyToken(biscuits: Biscuits, text: string, expected: Expected
   }
 }
 
-function understood(token: InstanceType<Biscuits["Biscuit"]>, key: number, expected: Expected): Verification {
+function understood(token: Opened, key: number, expected: Expected): Verification {
   const blocks = token.countBlocks();
   if (blocks > mostBlocks) return invalid(`it was handed down more than ${mostBlocks - 1} times`);
   const grant = claimOf(token.getBlockSource(0), "grant", readGrant);
