@@ -59,6 +59,18 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
     "The home of sallyport cannot be used.",
     "It must be a folder of yours alone (0700); SALLYPORT_HOME names another.",
   ],
+  home_damaged: [
+    "A record in the home is not what sallyport wrote.",
+    "Restore it from a backup; nothing is guessed about who may do what.",
+  ],
+  no_authority: ["This home has no authority to register agents with.", "sallyport auth init makes it."],
+  agent_exists: ["An agent of that id is registered already.", "Choose another id."],
+  agent_unknown: ["No agent of that id is registered.", "sallyport auth list-agents shows those that are."],
+  policy_exists: ["A policy of that id is published already.", "sallyport auth update-policy makes its next version."],
+  policy_unknown: ["No such policy or version is published.", "sallyport auth list-policies shows those that are."],
+  token_invalid: ["The token is not one that this authority issued.", denialRemedies.token_invalid],
+  token_expired: ["The token is past its expiry.", denialRemedies.token_expired],
+  token_revoked: ["The token, its agent, its key or its policy was revoked.", denialRemedies.token_revoked],
   home_busy: ["Another process holds the home.", "Wait for it to end."],
   workspace_refused: [
     "This folder cannot be an agent's workspace.",

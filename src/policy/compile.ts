@@ -47,7 +47,7 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
     .filter((value) => value !== undefined);
   const execution = mergeExecution(policies);
   return {
-    parts: policies.map(compilePart),
+    parts: policies.filter((policy) => !policy.narrows || policy.document.network !== undefined).map(compilePart),
     canonical,
     digest: `sha256:${createHash("sha256").update(canonical).digest("hex")}`,
     execution,

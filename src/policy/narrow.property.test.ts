@@ -164,7 +164,7 @@ test("a child never has more than its parent, at any depth and in every key", ()
       fc.array(document, { minLength: 1, maxLength: 5 }),
       fc.array(action, { minLength: 5, maxLength: 15 }),
       (parent, chain, asked) => {
-        const root = narrowingPolicy(parent, "parent");
+        const { narrows: _, ...root } = narrowingPolicy(parent, "parent");
         for (let depth = 1; depth <= chain.length; depth += 1)
           assertLess(compileChain(root, chain.slice(0, depth)), compileChain(root, chain.slice(0, depth - 1)), asked);
       },
@@ -174,7 +174,7 @@ test("a child never has more than its parent, at any depth and in every key", ()
 });
 
 test("a narrowing to hosts leaves their addresses to the policy before it", () => {
-  const root = narrowingPolicy(
+  const { narrows: _, ...root } = narrowingPolicy(
     { version: schemaVersion, network: { rule: [{ host: ["a.x.com", "b.x.com"], private: ["10.0.0.0/8"] }] } },
     "parent",
   );
@@ -185,6 +185,21 @@ test("a narrowing to hosts leaves their addresses to the policy before it", () =
   assert.deepEqual(reachable(allowed, addresses), ["10.0.0.1", "10.9.0.1", "93.184.216.34"]);
   assert.equal(ask("b.x.com").verdict, "deny");
   assert.equal(ask("a.x.com", 8080).verdict, "deny");
+});
+
+test("a narrowing that does not speak of the network leaves it as it was", () => {
+  const { narrows: _, ...root } = narrowingPolicy(
+    { version: schemaVersion, network: { rule: [{ host: ["a.x.com"], port: [8080], private: ["10.0.0.0/8"] }] } },
+    "parent",
+  );
+  const narrowed = compileChain(root, [{ version: schemaVersion, execution: { max_requests: 1 } }]);
+  const allowed = evaluate(narrowed, { kind: "connect", host: "a.x.com", port: 8080, protocol: "tcp" });
+  assert.deepEqual(
+    allowed,
+    evaluate(compilePolicy([root]), { kind: "connect", host: "a.x.com", port: 8080, protocol: "tcp" }),
+  );
+  assert.ok(allowed.verdict === "allow");
+  assert.equal(narrowed.execution.maxRequests, 1);
 });
 
 /** Some value of a shape, as JSON. */

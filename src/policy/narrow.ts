@@ -48,7 +48,7 @@ export function narrowingPolicy(document: unknown, name: string): Policy {
       });
     }
   }
-  return policy;
+  return { ...policy, narrows: true };
 }
 
 /** The narrowing to these hosts (`host` or `host:port`), wherever the policy before lets them lead. */

@@ -3,17 +3,8 @@
 
 import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import type { Revoked } from "#identity/revoked.ts";
 import { createFile, namesIn, readRecord } from "./files.ts";
-
-/** What is revoked, with everything below it. */
-export type Revoked =
-  | { readonly kind: "token"; readonly jti: string }
-  | { readonly kind: "block"; readonly id: string }
-  | { readonly kind: "task"; readonly task: string }
-  | { readonly kind: "agent"; readonly agent_id: string }
-  | { readonly kind: "key"; readonly key: number }
-  | { readonly kind: "policy"; readonly policy_id: string; readonly version: number }
-  | { readonly kind: "capability"; readonly agent_id: string; readonly rule: string };
 
 export interface Revocation {
   readonly epoch: number;

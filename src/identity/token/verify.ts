@@ -26,7 +26,13 @@ export interface VerifiedToken {
 
 export type Verification =
   | { readonly ok: true; readonly token: VerifiedToken }
-  | { readonly ok: false; readonly reason: "token_invalid" | "token_expired"; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly reason: "token_invalid" | "token_expired" | "token_revoked";
+      readonly detail: string;
+      /** What it says, where its signatures hold; null where they do not. */
+      readonly token: VerifiedToken | null;
+    };
 
 export interface Expected {
   /** The raw public key by its number; null for one that the authority does not have, or has revoked. */
@@ -72,14 +78,14 @@ function understood(token: Opened, key: number, expected: Expected): Verificatio
     if (narrowing === null) return invalid(`its block ${index} says what this version does not understand`);
     narrowings.push(narrowing);
   }
-  if (grant.audience !== null && !expected.audience.includes(grant.audience))
-    return invalid(`it is meant for ${grant.audience}`);
   const expires = Math.min(grant.expires, ...narrowings.map((narrowing) => narrowing.expires ?? grant.expires));
-  if (expected.now >= expires) {
-    return { ok: false, reason: "token_expired", detail: `it expired at ${utcText(expires)}` };
-  }
   const revocationIds = token.getRevocationIdentifiers() as string[];
-  return { ok: true, token: { grant, narrowings, revocationIds, expires, key } };
+  const said: VerifiedToken = { grant, narrowings, revocationIds, expires, key };
+  if (grant.audience !== null && !expected.audience.includes(grant.audience))
+    return invalid(`it is meant for ${grant.audience}`, said);
+  if (expected.now >= expires)
+    return { ok: false, reason: "token_expired", detail: `it expired at ${utcText(expires)}`, token: said };
+  return { ok: true, token: said };
 }
 
 /** The claim of a block that holds exactly what `blockText` writes for it: the library does not escape what it prints. */
@@ -93,6 +99,6 @@ function claimOf<T extends Grant | Narrowing>(
   return said !== null && blockText(fact, said) === source ? said : null;
 }
 
-function invalid(detail: string): Verification {
-  return { ok: false, reason: "token_invalid", detail };
+function invalid(detail: string, token: VerifiedToken | null = null): Verification {
+  return { ok: false, reason: "token_invalid", detail, token };
 }
