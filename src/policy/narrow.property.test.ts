@@ -193,10 +193,10 @@ test("a narrowing that does not speak of the network leaves it as it was", () =>
     "parent",
   );
   const narrowed = compileChain(root, [{ version: schemaVersion, execution: { max_requests: 1 } }]);
-  const allowed = evaluate(narrowed, { kind: "connect", host: "a.x.com", port: 8080, protocol: "tcp" });
+  const allowed = evaluate(narrowed, { kind: "connect", host: "a.x.com", port: 8080, protocol: "tls" });
   assert.deepEqual(
     allowed,
-    evaluate(compilePolicy([root]), { kind: "connect", host: "a.x.com", port: 8080, protocol: "tcp" }),
+    evaluate(compilePolicy([root]), { kind: "connect", host: "a.x.com", port: 8080, protocol: "tls" }),
   );
   assert.ok(allowed.verdict === "allow");
   assert.equal(narrowed.execution.maxRequests, 1);

@@ -37,10 +37,10 @@ export function issueToken(biscuits: Biscuits, key: SigningKey, grant: Grant): s
 
 /**
  * The same token with one more block. Its signatures are not looked at: who uses it does that.
- * @throws RangeError where it has `mostBlocks` already; SyntaxError where the text is no token.
+ * @throws RangeError where it has `mostBlocks` already; SyntaxError where the text is no token, or none of that key's.
  */
 export function narrowToken(biscuits: Biscuits, text: string, publicKey: Uint8Array, narrowing: Narrowing): string {
-  const root = biscuits.PublicKey.fromBytes(publicKey, ed25519);
+  const root = open(() => biscuits.PublicKey.fromBytes(publicKey, ed25519));
   const token = open(() => biscuits.Biscuit.fromBase64(text.slice(tokenPrefix.length), root));
   root.free();
   try {
