@@ -30,7 +30,7 @@ async function refused(running: Promise<Ran>, said: RegExp, code = 125): Promise
 }
 
 test("before `auth init` every other command says how to begin", async () => {
-  await refused(auth("list-agents"), /no_authority[^]*sallyport auth init/);
+  await refused(auth("list-agents"), /no_authority[\s\S]*sallyport auth init/);
   await refused(auth("create-agent", "--agent-id", "a", "--owner", "o"), /no_authority/);
   await refused(auth("issue-token", "--agent-id", "a", "--policy-id", "p"), /no_authority/);
 });
@@ -156,7 +156,7 @@ const mistakes: readonly { readonly args: readonly string[]; readonly said: RegE
   { args: ["create-policy", "--policy-id", "x", "--allowed-domains", ","], said: /names no host/ },
   { args: ["create-policy", "--policy-id", "x", "--max-spend-usd", "-1"], said: /must be dollars/ },
   { args: ["create-policy", "--policy-id", "x", "--file", "/nowhere.toml"], said: /policy_unreadable/ },
-  { args: ["show-policy", "--policy-id", "none"], said: /there is no policy "none"[^]*There are: busy/ },
+  { args: ["show-policy", "--policy-id", "none"], said: /there is no policy "none"[\s\S]*There are: busy/ },
   { args: ["show-policy", "--policy-id", "support", "--policy-version", "99"], said: /has no version 99/ },
   { args: ["issue-token", "--agent-id", "none", "--policy-id", "support"], said: /there is no agent "none"/ },
   { args: ["issue-token", "--agent-id", "support-bot", "--policy-id", "none"], said: /there is no policy "none"/ },
