@@ -14,6 +14,7 @@ import { openRecorder } from "#session/recorder.ts";
 import type { Ending } from "#supervisor/ending.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
 import type { DetachedStart } from "./detach.ts";
+import type { HeldToken } from "./held-token.ts";
 import type { Home } from "./home.ts";
 import type { Observing } from "./observe.ts";
 import { failureRecord, printFailure } from "./output.ts";
@@ -52,6 +53,8 @@ export interface Run {
   readonly ending: Ending;
   /** With `--observe`. */
   readonly observing: Observing | null;
+  /** The token that it is under; null for the machine's own user. */
+  readonly held: HeldToken | null;
   /** True where the cell has a terminal of its own instead of pipes. */
   readonly terminal: boolean;
   /** Where that terminal's agent draws; null without one. */
@@ -124,6 +127,7 @@ function sessionStart({ subject, command, workspace, folder, caps, source, obser
     agent_id: subject.agent_id,
     owner: subject.owner,
     policy: { id: subject.policy_id, version: subject.policy_version, digest: subject.policy_digest },
+    ...(subject.token === null ? {} : { token: subject.token }),
     started: new Date().toISOString(),
     sallyport: version(),
     node: process.versions.node,

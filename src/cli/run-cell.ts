@@ -3,6 +3,7 @@
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
+import type { Revocation } from "#control/store/revocations.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, openGate } from "#enforce/gate.ts";
 import { type Boundary, openBoundary } from "#proxy/boundary.ts";
@@ -18,6 +19,7 @@ import type { Restored } from "#sandbox/workspace.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
+import type { WatchedRun } from "./held-token.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
@@ -42,6 +44,7 @@ export async function runCell(
     maxRequests: caps.requests,
     onDecision: decisionListener(run),
     observation: run.observing?.observation ?? null,
+    standing: run.held?.standing ?? null,
   });
   const { publish } = run.flags;
   const published =
@@ -55,6 +58,7 @@ export async function runCell(
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
+  const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder);
   let end: TaskEnd | null = null;
@@ -88,6 +92,7 @@ export async function runCell(
     return end;
   } finally {
     await live.end(end);
+    watching?.close();
     published?.close();
     signals.close();
     removeIfEmpty(scratch);
@@ -108,6 +113,27 @@ function decisionListener({ report, ending, caps, source, observing }: Run): Dec
       ending.begin({ kind: "max_requests", threshold: caps.requests, observed: (caps.requests ?? 0) + 1, seq });
     else if (strict && action.kind !== "dns" && !notViolations.includes(decision.reason))
       ending.begin({ kind: "policy_violation", threshold: 0, observed: 1, seq });
+  };
+}
+
+/** What is taken back while the run lives: written down, closed, and where nothing is left, ended without a grace. */
+function authorityListener({ ending, source }: Run, log: EventLog, boundary: Boundary): WatchedRun {
+  const tell = (change: string, why: string, revocation: Revocation | null) =>
+    log.append({
+      type: "authority.changed",
+      detail: { change, why, epoch: revocation?.epoch ?? null, time: revocation?.time ?? null },
+    });
+  return {
+    ended(kind, why, revocation) {
+      const seq = tell(kind, why, revocation);
+      boundary.cut();
+      if (kind === "boundary_lost" || source.policy.onRevoke === "kill")
+        ending.begin({ kind, threshold: null, observed: null, seq }, 0);
+    },
+    closed(rules, revocation) {
+      tell("rules_closed", rules.join(", "), revocation);
+      boundary.cut();
+    },
   };
 }
 

@@ -23,6 +23,7 @@ export function register(program: Command, early: BegunCell | null): void {
     )
     .option("--profile <name>", "the agent's profile, for a wrapper that hides its program (see sallyport profile)")
     .option("--no-profile", "no profile, whatever the program")
+    .option("--token <token>", "run as the agent that this token was issued to; otherwise SALLYPORT_TOKEN")
     .option("--max-runtime <duration>", "end the run after this time: 300, 300s, 5m", duration)
     .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", count)
     .option("--max-output-bytes <size>", "end the run at the byte after these: 50MB, 50MiB", size)

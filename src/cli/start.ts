@@ -2,7 +2,6 @@
 // The cell's namespaces come up while all else is loaded, because they take the longest.
 
 import { homedir, userInfo } from "node:os";
-import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { type BegunCell, beginCell } from "#sandbox/begin.ts";
@@ -21,6 +20,7 @@ import { terminalSize, wantsTerminal } from "./run-terminal.ts";
 
 export interface RunFlags {
   readonly policy?: string;
+  readonly token?: string;
   readonly allow: readonly string[];
   /** seconds */
   readonly maxRuntime?: number;
@@ -51,7 +51,6 @@ export interface RunFlags {
  * @throws Failure when nothing of it could be started.
  */
 export async function startRun(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
-  refuseToken();
   const workspace = checkWorkspace(process.cwd(), {
     home: process.env.HOME ?? homedir(),
     sallyportHome: homePath(process.env),
@@ -59,7 +58,10 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   if (flags.publish.length > 0) (await import("./publish.ts")).checkPublish(flags.publish);
   const home = openHome(process.env);
   const profile = await findProfile(command, flags, home.path, workspace);
-  const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace, profile?.policy);
+  const text = flags.token ?? process.env.SALLYPORT_TOKEN ?? "";
+  const held = text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text);
+  const asked = { policy: flags.policy, allow: flags.allow, token: held };
+  const source = findPolicy(asked, home.path, workspace, profile?.policy);
   const observing = flags.observe ? (await import("./observe.ts")).openObserving(source) : null;
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
@@ -73,7 +75,7 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   try {
     return await recordRun(
       cell,
-      prepareRun({ command, flags, workspace, home, source, profile, terminal, observing, screen, detached }, records),
+      prepareRun({ command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held }, records),
     );
   } finally {
     await cell.abandon();
@@ -91,15 +93,6 @@ async function findProfile(
   const name = profileNameOf({ command, asked: flags.profile, home, workspace, path });
   if (name === null) return null;
   return (await import("./profile-source.ts")).runProfile(name, { home, env: process.env, allow: flags.allow });
-}
-
-/** A token names an agent and a policy; running without them would be running as somebody else. */
-function refuseToken(): void {
-  if (!process.env.SALLYPORT_TOKEN) return;
-  throw new Failure("not_enforced_yet", "tokens are not understood by this build", {
-    place: "SALLYPORT_TOKEN",
-    remedy: "Unset it to run as the local agent, with --policy or --allow.",
-  });
 }
 
 /** Who the cell is on the host. @throws Failure where the policy names somebody whom the cell cannot be. */
@@ -126,21 +119,15 @@ function owner(): string {
 
 type Asked = Pick<
   Run,
-  "command" | "flags" | "workspace" | "home" | "source" | "profile" | "terminal" | "observing" | "screen" | "detached"
+  "command" | "flags" | "workspace" | "home" | "source" | "profile" | "terminal" | "observing" | "screen" | "detached" | "held"
 >;
 
 /** `records`: the folder that the run's own is made in. */
 function prepareRun(asked: Asked, records: string): Run {
-  const { flags, source, screen } = asked;
+  const { flags, source, screen, held } = asked;
   const folder = createSessionFolder(records, Date.now);
-  const subject: Subject = {
-    agent_id: "local",
-    owner: owner(),
-    policy_id: "local",
-    policy_version: 1,
-    policy_digest: source.policy.digest,
-    session: folder.id,
-  };
+  const who = held?.who ?? { agent_id: "local", owner: owner(), policy_id: "local", policy_version: 1, token: null };
+  const subject: Subject = { ...who, policy_digest: source.policy.digest, session: folder.id };
   const report = createRunReport(flags, screen);
   const ending = createEnding(flags.grace * 1000, ({ kind }, grace) => {
     if (grace > 0) report.waiting(`asked to end (${kind}), ${grace / 1000} s grace`);

@@ -64,12 +64,15 @@ export class Failure extends Error {
 }
 
 /** The exit code of a command that ended with this failure; `run` gives those of a shell for a program it cannot start. */
-export function exitCodeOf(code: FailureCode): 1 | 125 | 126 | 127 {
+export function exitCodeOf(code: FailureCode): 1 | 120 | 125 | 126 | 127 {
   switch (code) {
     case "program_not_found":
       return 127;
     case "program_not_executable":
       return 126;
+    case "token_expired":
+    case "token_revoked":
+      return 120;
     case "session_unknown":
     case "log_broken":
     case "session_damaged":

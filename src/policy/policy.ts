@@ -54,7 +54,11 @@ export interface PolicyDocument {
     readonly url?: string;
     readonly timeout_seconds?: number;
   }[];
-  readonly violation?: { readonly action?: "deny" | "kill_process_group"; readonly alert_webhook?: string };
+  readonly violation?: {
+    readonly action?: "deny" | "kill_process_group";
+    readonly on_revoke?: "kill" | "cut";
+    readonly alert_webhook?: string;
+  };
 }
 
 export interface NetworkSection {

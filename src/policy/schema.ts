@@ -345,6 +345,11 @@ export const schema: Keys = {
         doc: "`kill_process_group` is `terminate_on_policy_violation = true` in other words.",
         absent: "`deny`",
       },
+      on_revoke: {
+        shape: choice("kill", "cut"),
+        doc: "What happens to a run whose token was revoked or has expired: `kill` ends its processes at once, `cut` closes everything it has open and lets nothing more pass.",
+        absent: "`kill`",
+      },
       alert_webhook: { shape: text("url"), doc: "Where each denial's event is sent.", enforced: false },
     }),
   },

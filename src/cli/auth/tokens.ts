@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readAgent } from "#control/store/agents.ts";
-import { listKeys, signingKey } from "#control/store/keys.ts";
+import { signingKey } from "#control/store/keys.ts";
 import { readPolicy } from "#control/store/policies.ts";
 import { listTokens, recordToken } from "#control/store/tokens.ts";
 import type { JsonValue } from "#core/event.ts";
