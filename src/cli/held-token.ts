@@ -9,10 +9,11 @@ import type { Subject } from "#core/subject.ts";
 import type { Termination } from "#core/termination.ts";
 import { createStanding, type HeldStanding } from "#enforce/standing.ts";
 import { closedRules, endedBy } from "#identity/revoked.ts";
-import type { VerifiedToken } from "#identity/token/verify.ts";
+import type { Verification, VerifiedToken } from "#identity/token/verify.ts";
 import { narrowingPolicy } from "#policy/narrow.ts";
 import type { Policy } from "#policy/policy.ts";
 import type { Home } from "./home.ts";
+import type { Attempt } from "./refused-run.ts";
 import { readToken } from "./token-source.ts";
 
 export interface HeldToken {
@@ -32,10 +33,26 @@ export interface WatchedRun {
   closed(rules: readonly string[], revocation: Revocation): void;
 }
 
-/** @throws Failure token_invalid, token_expired, token_revoked, agent_unknown, policy_unknown, home_damaged */
-export async function holdToken(home: Home, text: string): Promise<HeldToken> {
+/**
+ * A refusal is recorded as a session of its own before it is thrown.
+ * @throws Failure token_invalid, token_expired, token_revoked, agent_unknown, policy_unknown, home_damaged
+ */
+export async function holdToken(home: Home, text: string, attempt: Attempt): Promise<HeldToken> {
   const epoch = currentEpoch(home.revoked);
   const verification = await readToken(home, text, Math.floor(Date.now() / 1000));
+  try {
+    return hold(home, epoch, verification);
+  } catch (error) {
+    if (error instanceof Failure) {
+      const { recordRefused } = await import("./refused-run.ts");
+      await recordRefused(home, attempt, verification.token, error);
+    }
+    throw error;
+  }
+}
+
+/** @throws Failure */
+function hold(home: Home, epoch: number, verification: Verification): HeldToken {
   if (!verification.ok) {
     throw new Failure(verification.reason, `the token does not hold: ${verification.detail}`, {
       place: "SALLYPORT_TOKEN",

@@ -59,7 +59,8 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   const home = openHome(process.env);
   const profile = await findProfile(command, flags, home.path, workspace);
   const text = flags.token ?? process.env.SALLYPORT_TOKEN ?? "";
-  const held = text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text);
+  const held =
+    text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text, { command, workspace });
   const asked = { policy: flags.policy, allow: flags.allow, token: held };
   const source = findPolicy(asked, home.path, workspace, profile?.policy);
   const observing = flags.observe ? (await import("./observe.ts")).openObserving(source) : null;
