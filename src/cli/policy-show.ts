@@ -11,6 +11,7 @@ import { keyLines, ruleRows, ruleViews } from "./policy-view.ts";
 
 const kinds: { readonly [kind in Source["kind"]]: string } = {
   ceiling: "the machine's ceiling: all else is intersected with it",
+  token: "the policy of the token",
   named: "named with --policy",
   project: "this project's, trusted",
   default: "your default",
