@@ -76,7 +76,10 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   try {
     return await recordRun(
       cell,
-      prepareRun({ command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held }, records),
+      prepareRun(
+        { command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held },
+        records,
+      ),
     );
   } finally {
     await cell.abandon();
@@ -118,10 +121,7 @@ function owner(): string {
   }
 }
 
-type Asked = Pick<
-  Run,
-  "command" | "flags" | "workspace" | "home" | "source" | "profile" | "terminal" | "observing" | "screen" | "detached" | "held"
->;
+type Asked = Omit<Run, "caps" | "subject" | "folder" | "report" | "ending">;
 
 /** `records`: the folder that the run's own is made in. */
 function prepareRun(asked: Asked, records: string): Run {
