@@ -75,9 +75,6 @@ const narrowingChecks: Checks = {
   agent: isId,
 };
 
-/** Every member that a narrowing may have: what a test of narrowing must cover. */
-export const narrowingMembers: readonly string[] = Object.keys(narrowingChecks);
-
 /** The claim as it stands in a block: base64url of canonical JSON. */
 export function writeClaim(claim: Grant | Narrowing): string {
   return Buffer.from(canonicalJson(claim as unknown as JsonValue)).toString("base64url");
