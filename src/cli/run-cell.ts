@@ -20,6 +20,7 @@ import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
 import type { WatchedRun } from "./held-token.ts";
+import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
@@ -36,6 +37,7 @@ export async function runCell(
 ): Promise<TaskEnd> {
   const { source, caps, home, ending } = run;
   const authority = await openAuthority(home.keys);
+  await putRightEarlier(run, log);
   const files = await policyFiles(run, agentHome());
   const gate = openGate({
     subject: run.subject,
@@ -186,6 +188,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       sallyportHome: home.path,
       scratch,
       readOnly: [...source.files.map((file) => resolve(file)), ...projectFiles(workspace)],
+      note: join(notesFolder(home), `${run.folder.id}.json`),
       files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
       agent: run.profile?.view(homePath, folder) ?? null,

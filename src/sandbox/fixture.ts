@@ -91,6 +91,7 @@ export async function tryCell(trial: Trial): Promise<Outcome> {
         sallyportHome: join(trial.base, "none"),
         scratch,
         readOnly: [],
+        note: join(trial.base, "running", "trial.json"),
         files: null,
         trust,
         agent: null,

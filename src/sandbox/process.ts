@@ -14,6 +14,7 @@ import { Failure } from "#core/failure.ts";
 import { type BeginOptions, type BegunCell, beginCell, toolPath } from "./begin.ts";
 import { type Cgroup, openCgroup } from "./cgroup.ts";
 import { guardAll } from "./guard-all.ts";
+import { noteRun } from "./interrupted.ts";
 import { defaultLimits, type Limits, rlimits } from "./limits.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { findProgram } from "./program.ts";
@@ -178,6 +179,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       });
     const nested = spec.nestedSandbox ?? false;
     const guarded = guardAll(spec.view);
+    const forget = noteRun(spec.view.note, child.pid ?? 0, guarded, spec.view.scratch);
     const staging = openStaging({ pid: child.pid ?? 0, asRoot, user });
     try {
       // The agent leads a session of its own (with the terminal, where there is one: job control, and Ctrl-C for it alone).
@@ -263,6 +265,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       if (failed !== null) throw await failed;
     } catch (error) {
       await kill();
+      forget();
       throw error;
     } finally {
       staging.close();
@@ -281,7 +284,13 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       isStopped: status.isStopped,
       takesLines: stdio.takesLines,
       endInput: stdio.endInput,
-      restore: () => restoreWorkspace(guarded, spec.view.scratch),
+      restore: () => {
+        try {
+          return restoreWorkspace(guarded, spec.view.scratch);
+        } finally {
+          forget();
+        }
+      },
     };
   };
   return { user, doors, run, abandon };

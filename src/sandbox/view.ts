@@ -37,6 +37,8 @@ export interface View {
   readonly sallyportHome: string;
   /** A folder of this run on the host, for private copies (git configurations). */
   readonly scratch: string;
+  /** A file that says what is to be put right, while this run has not done so; see interrupted.ts. */
+  readonly note: string;
   /** Files of the workspace to keep read-only, such as the policy. */
   readonly readOnly: readonly string[];
   /** What the policy's `[filesystem]` says; null: nothing. */
