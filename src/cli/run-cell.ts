@@ -26,6 +26,7 @@ import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
 import { personsStreams } from "./run-terminal.ts";
 import { filesDetail, policyFiles } from "./shown-files.ts";
+import { unblocked } from "./unblocked.ts";
 
 /** @throws Failure when the cell could not be made or the program not started. */
 export async function runCell(
@@ -61,6 +62,7 @@ export async function runCell(
     releaseMemory: createMemoryRelease(),
   });
   const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
+  const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder);
   let end: TaskEnd | null = null;
@@ -97,6 +99,7 @@ export async function runCell(
     watching?.close();
     published?.close();
     signals.close();
+    block();
     removeIfEmpty(scratch);
   }
 }
