@@ -4,8 +4,8 @@
 
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
 import { findProgram } from "#sandbox/program.ts";
-import { isWithin } from "#sandbox/toolchains.ts";
 
 /** What the shipped profiles say under `program` and `package`; a test holds them together. */
 export const shippedPrograms: { readonly [program: string]: string } = {

@@ -6,7 +6,8 @@
 import { lstatSync, readdirSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
-import { credentialPaths, isWithin } from "./toolchains.ts";
+import { isWithin } from "#lib/file-path.ts";
+import { credentialPaths } from "./toolchains.ts";
 import { systemReason } from "./workspace.ts";
 
 /** Patterns: absolute, `~/…` or `./…`; `*` within a segment, `**` any number of segments. */

@@ -3,8 +3,8 @@
 
 import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
 import type { Files } from "./files.ts";
-import { isWithin } from "./toolchains.ts";
 import { type Guarded, guardShared, guardWorkspace } from "./workspace.ts";
 
 export interface GuardQuestion {

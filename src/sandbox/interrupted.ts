@@ -6,8 +6,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { isWithin } from "#lib/file-path.ts";
 import { restoreWorkspace } from "./restore.ts";
-import { isWithin } from "./toolchains.ts";
 import type { Guarded, Restored } from "./workspace.ts";
 
 interface Note {

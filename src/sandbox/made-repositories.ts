@@ -5,9 +5,9 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
 import { parseIndexLinks } from "./git-index.ts";
 import { standsAt } from "./put-right.ts";
-import { isWithin } from "./toolchains.ts";
 import { components, foldersOf, type Guarded, gitModules, readAgentFile } from "./workspace.ts";
 
 /** Bytes; the index of a million files. */

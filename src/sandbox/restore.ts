@@ -7,10 +7,10 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { isWithin } from "#lib/file-path.ts";
 import { carryOver, filterNew } from "./git-config.ts";
 import { madeRepositories } from "./made-repositories.ts";
 import { reaching, remove, standsAt, takeAway } from "./put-right.ts";
-import { isWithin } from "./toolchains.ts";
 import { privateCopy } from "./view.ts";
 import { additionsToGit, type Guarded, type Restored, readAgentFile, removeAdditions, toldAs } from "./workspace.ts";
 

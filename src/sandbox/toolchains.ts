@@ -4,6 +4,7 @@
 
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
 
 /** Relative to HOME. */
 const toolchainRoots = [
@@ -199,9 +200,4 @@ function packageRoot(file: string): string | null {
 
 function real(path: string): string {
   return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
-}
-
-/** True for the folder itself and what lies below it. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
 }

@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
 import type { AgentView } from "./agent-state.ts";
 import { byDepth, type Files } from "./files.ts";
 import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
@@ -23,7 +24,7 @@ import { nameServers } from "./network.ts";
 import { findProgram } from "./program.ts";
 import { clearWay } from "./put-right.ts";
 import type { Staging } from "./staging.ts";
-import { isWithin, systemFolders, visibleHome } from "./toolchains.ts";
+import { systemFolders, visibleHome } from "./toolchains.ts";
 import { bundlePaths, type Trust, trustPaths } from "./trust.ts";
 import type { HostUser } from "./user.ts";
 import type { Guarded } from "./workspace.ts";

@@ -7,10 +7,10 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { isWithin } from "#lib/file-path.ts";
 import { parseGitConfig } from "./git-config.ts";
 import { isBelow } from "./git-index.ts";
 import { codeOf, reaching, standsAt, takeAway } from "./put-right.ts";
-import { isWithin } from "./toolchains.ts";
 
 const refusedExactly = [
   "/",
