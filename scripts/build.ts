@@ -35,7 +35,10 @@ function startedByName(): string[] {
 
 /** The commands that share one chunk, `others`, because a run needs none of them. */
 const others = [
+  "auth",
   "policy",
+  "profile",
+  "trust",
   "sessions",
   "ps",
   "logs",
@@ -45,6 +48,7 @@ const others = [
   "audit",
   "doctor",
   "explain-code",
+  "uninstall",
   "completion",
   "complete",
 ];

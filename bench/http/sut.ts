@@ -37,6 +37,7 @@ const subject: Subject = {
   policy_version: 1,
   policy_digest: policy.digest,
   session: "bench-session",
+  token: null,
 };
 const log = openEventLog({ file: logFile, subject, durability: "group", now: Date.now });
 const gate = openGate({ subject, policy, log, maxRequests: null, onDecision() {} });

@@ -50,11 +50,27 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   usage: ["The command line cannot be read.", "See sallyport COMMAND --help."],
   policy_invalid: ["The policy says something that is not in its schema.", "Correct it at the place that is named."],
   policy_unreadable: ["The policy's file cannot be read.", "Look at its path and permissions."],
+  profile_invalid: [
+    "An agent's profile cannot be read, or says something that no profile says.",
+    "Correct it at the place that is named; `sallyport profile show NAME` prints the one that is shipped.",
+  ],
   not_enforced_yet: ["The policy asks for something this build cannot enforce.", denialRemedies.not_enforced_yet],
   home_unusable: [
     "The home of sallyport cannot be used.",
     "It must be a folder of yours alone (0700); SALLYPORT_HOME names another.",
   ],
+  home_damaged: [
+    "A record in the home is not what sallyport wrote.",
+    "Restore it from a backup; nothing is guessed about who may do what.",
+  ],
+  no_authority: ["This home has no authority to register agents with.", "sallyport auth init makes it."],
+  agent_exists: ["An agent of that id is registered already.", "Choose another id."],
+  agent_unknown: ["No agent of that id is registered.", "sallyport auth list-agents shows those that are."],
+  policy_exists: ["A policy of that id is published already.", "sallyport auth update-policy makes its next version."],
+  policy_unknown: ["No such policy or version is published.", "sallyport auth list-policies shows those that are."],
+  token_invalid: ["The token is not one that this authority issued.", denialRemedies.token_invalid],
+  token_expired: ["The token is past its expiry.", denialRemedies.token_expired],
+  token_revoked: ["The token, its agent, its key or its policy was revoked.", denialRemedies.token_revoked],
   home_busy: ["Another process holds the home.", "Wait for it to end."],
   workspace_refused: [
     "This folder cannot be an agent's workspace.",
@@ -89,6 +105,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   session_unreachable: [
     "The run is there, and does not answer.",
     "It may be stopped (Ctrl-Z: see fg) or of another version; sallyport kill ends it in any case.",
+  ],
+  repair_failed: [
+    "What doctor --fix does, or uninstall takes back, did not work.",
+    "See what the system said; sallyport doctor shows what is missing still.",
   ],
   program_not_found: [
     "The program is not in the cell.",

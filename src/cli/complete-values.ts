@@ -3,6 +3,7 @@
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { Failure } from "#core/failure.ts";
 import type { SessionState } from "#session/store.ts";
 import type { Candidate, ListedKind } from "./complete.ts";
 import { homePath } from "./home.ts";
@@ -20,6 +21,13 @@ export async function listValues(kind: ListedKind): Promise<readonly Candidate[]
       return sessions((state) => state === "running");
     case "agents":
       return namesIn("agents").map((value) => ({ value, description: "" }));
+    case "profiles": {
+      const [{ profileNames, readProfile }, home] = [await import("./profile-source.ts"), homePath(process.env)];
+      return profileNames(home).map((value) => ({
+        value,
+        description: titleOf(() => readProfile(value, home).profile.title),
+      }));
+    }
     case "codes":
       return (await import("./codes.ts"))
         .allCodes()
@@ -50,6 +58,16 @@ async function sessions(wanted: (state: SessionState) => boolean): Promise<Candi
       }));
   } catch (error) {
     if (isUnreadable(error)) return [];
+    throw error;
+  }
+}
+
+/** A profile that cannot be read is still one that can be named. */
+function titleOf(read: () => string): string {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Failure) return "";
     throw error;
   }
 }

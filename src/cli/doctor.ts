@@ -2,27 +2,57 @@
 // Exit code 0 only if a cell can start.
 
 import type { Command } from "commander";
-import { type Finding, probeKernel } from "#sandbox/probe.ts";
+import { type Finding, isContainer, probeKernel } from "#sandbox/probe.ts";
 import { homePath } from "./home.ts";
 import { format, inspectHome } from "./home-format.ts";
+import { launcherPath } from "./launcher.ts";
 import { failureRecord, printable, printJson, printLine } from "./output.ts";
 import { version } from "./version.ts";
+
+interface DoctorFlags {
+  readonly fix?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
 
 export function register(program: Command): void {
   program
     .command("doctor")
-    .description("check that this machine can run a cell")
+    .summary("check that this machine can run a cell")
+    .description(
+      "Checks by trying that this machine, or this container, can run a cell, and says what to do where it cannot. Nothing is " +
+        "changed without --fix.",
+    )
+    .option("--fix", "show what would repair it, ask, and do it as root; without root, print the command")
+    .option("-y, --yes", "do it without asking")
     .option("--json", "print JSON")
-    .action(async (options: { json?: boolean }) => {
-      const findings = [nodeFinding(), homeFinding(), ...(await probeKernel())];
-      const ok = findings.every((finding) => finding.ok);
-      if (options.json) printJson({ ok, version: version(), findings });
-      else {
-        for (const line of report(findings)) printLine(line);
-        printLine(ok ? "A cell can start on this machine." : "No cell can start on this machine yet.");
-      }
-      process.exitCode = ok ? 0 : 1;
+    .addHelpText("after", "\nExit code: 0 a cell can start, 1 it cannot (after --fix: it still cannot).")
+    .action(async (flags: DoctorFlags) => {
+      process.exitCode = await doctor(flags);
     });
+}
+
+async function doctor(flags: DoctorFlags): Promise<number> {
+  const own = [nodeFinding(), homeFinding()];
+  const kernel = await probeKernel({ self: [launcherPath()], env: process.env });
+  let findings: readonly Finding[] = [...own, ...kernel];
+  const say = flags.json ? () => {} : printLine;
+  for (const line of flags.json ? [] : report(findings)) printLine(line);
+  const { repairsFor, makeRepairs } = await import("./doctor-fix.ts");
+  const repairs = repairsFor(findings, isContainer(process.env));
+  let made: readonly string[] = [];
+  if (flags.fix) {
+    const before = findings;
+    ({ made, findings } = await makeRepairs(repairs, before, { yes: flags.yes === true, say }));
+    if (made.length > 0) for (const line of flags.json ? [] : report(findings)) printLine(line);
+  }
+  const ok = findings.every((finding) => finding.ok);
+  if (flags.json) printJson({ ok, version: version(), findings, repairs, made });
+  else {
+    printLine(ok ? "A cell can start on this machine." : "No cell can start on this machine yet.");
+    if (!flags.fix && repairs.length > 0) printLine("sallyport doctor --fix shows what would change that.");
+  }
+  return ok ? 0 : 1;
 }
 
 /** One line a finding, with its remedy below where there is one. */

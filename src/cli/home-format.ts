@@ -40,7 +40,7 @@ export function inspectHome(path: string): HomeState {
 
 /** True for what sallyport, or its user, keeps in a home. */
 export function isOurs(name: string): boolean {
-  return [...folders, file, "policy.toml", "policy.yaml", "state.db", "trusted"].some(
+  return [...folders, file, "policy.toml", "policy.yaml", "state.db", "trusted", "profiles", "running"].some(
     (known) => name === known || name.startsWith(`${known}.`),
   );
 }

@@ -33,29 +33,29 @@ export function openLiveRun(run: Run, log: EventLog, recorder: Pick<Recorder, "o
   let opening: Promise<Control | null> | null = null;
   let timer: NodeJS.Timeout | null = null;
   const attachments = createAttachments(recorder, () => goOn());
-  const { screen, detached } = run;
+  const { screen, detached, report } = run;
+  report.waiting("starting the cell");
   const open = (cell: RunningCell) => {
     opening = openRunControl(run, log, cell, attachments).catch((error: Error) => {
-      run.report.note(`ps, attach and stop cannot reach this run: ${error.message}`);
+      report.note(`ps, attach and stop cannot reach this run: ${error.message}`);
       return null;
     });
     return opening;
   };
   return {
-    recorder:
-      screen === null
-        ? attachments.recorder
-        : {
-            output(stream, chunk) {
-              screen.see(stream, chunk);
-              return attachments.recorder.output(stream, chunk);
-            },
-          },
+    recorder: {
+      output(stream, chunk) {
+        report.interrupted();
+        screen?.see(stream, chunk);
+        return attachments.recorder.output(stream, chunk);
+      },
+    },
     drained: attachments.drained,
     onCaptures(captures) {
       goOn = captures;
     },
     running(cell) {
+      if (run.ending.termination === null) report.waiting(null);
       screen?.running(cell);
       if (detached === null) timer = setTimeout(() => void open(cell), opensAfter);
       else void open(cell).then(() => detached.started(run.folder));

@@ -24,7 +24,10 @@ interface CommandEntry {
 
 const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
+  auth: { summary: "register agents, publish policies, issue and revoke tokens", load: () => import("./auth.ts") },
   policy: { summary: "check a policy, or explain what it decides", load: () => import("./policy.ts") },
+  profile: { summary: "list and show what agents get from their profiles", load: () => import("./profile.ts") },
+  trust: { summary: "take a project's policy for good, after a look at it", load: () => import("./trust.ts") },
   ps: { summary: "show what runs now", load: () => import("./ps.ts") },
   logs: { summary: "print what the agent of a session has printed", load: () => import("./logs.ts") },
   attach: { summary: "watch a run, and type into its terminal", load: () => import("./attach.ts") },
@@ -35,6 +38,7 @@ const commands: Record<string, CommandEntry> = {
   audit: { summary: "verify a session's log", load: () => import("./audit.ts") },
   doctor: { summary: "check that this machine can run a cell", load: () => import("./doctor.ts") },
   "explain-code": { summary: "say what a code means", load: () => import("./explain-code.ts") },
+  uninstall: { summary: "list and remove what sallyport put on this machine", load: () => import("./uninstall.ts") },
   completion: { summary: "complete commands, flags and values in a shell", load: () => import("./completion.ts") },
   __complete: { summary: "what may stand at a place", load: () => import("./complete.ts"), hidden: true },
 };

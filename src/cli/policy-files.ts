@@ -33,6 +33,11 @@ export function readProject(workspace: string): PolicyText | null {
   return found === null ? null : { ...found, name: basename(found.file) };
 }
 
+/** True for a name that a project's own policy has. */
+export function isProjectName(name: string): boolean {
+  return projectNames.some((known) => known === name);
+}
+
 /** The project's own policy files that are there: read-only in the cell whether or not this run is under one: a later one would be. */
 export function projectFiles(workspace: string): string[] {
   return projectNames.map((name) => join(workspace, name)).filter((file) => existsSync(file));

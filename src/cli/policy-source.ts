@@ -1,6 +1,7 @@
 // Which policy holds for a run: the ceiling of the machine, intersected with what the flags or the files say.
 //
-//   ceiling ∩ (--policy, or the policy that was found + the profile + --allow)
+//   ceiling ∩ (the token's policy ∩ its narrowings ∩ --policy, or without a token --policy, or the policy that was found)
+//   To the last of these the profile and --allow are added.
 //   Found is the project's own file where its text is trusted, else the user's default in the home, else nothing is allowed.
 //   A policy that was named, or that says `extendable = false`, is added to only where it says `extendable = true`.
 
@@ -9,13 +10,15 @@ import { Failure } from "#core/failure.ts";
 import { type CompiledPolicy, compilePolicy } from "#policy/compile.ts";
 import { extendPolicy, policyFromFlags } from "#policy/extend.ts";
 import { isLoopbackEntry } from "#policy/host-pattern.ts";
+import { narrowable } from "#policy/narrow.ts";
 import { parsePolicy } from "#policy/parse.ts";
 import type { Policy } from "#policy/policy.ts";
 import { unenforced } from "#policy/unenforced.ts";
 import { printable } from "./output.ts";
 import { type PolicyText, readCeiling, readDefault, readNamed, readProject } from "./policy-files.ts";
 import { shippedPresets } from "./presets.ts";
-import { changedLines, type TrustState, trustOf } from "./trust-store.ts";
+import { changedLines } from "./text-change.ts";
+import { type TrustState, trustOf } from "./trust-store.ts";
 
 export interface PolicySource {
   readonly policy: CompiledPolicy;
@@ -30,11 +33,13 @@ export interface PolicySource {
 export interface PolicyFlags {
   readonly policy: string | undefined;
   readonly allow: readonly string[];
+  /** The policy of the token that the run is under, and its narrowings: all of them hold; null without a token. */
+  readonly token?: { readonly policy: Policy; readonly narrowings: readonly Policy[] } | null;
 }
 
 /** One of those that make up what holds. */
 export interface Source {
-  readonly kind: "ceiling" | "named" | "project" | "default" | "profile" | "allow";
+  readonly kind: "ceiling" | "token" | "named" | "project" | "default" | "profile" | "allow";
   /** The file, `profile NAME`, or `--allow`. */
   readonly name: string;
   readonly policy: Policy;
@@ -69,7 +74,9 @@ export function findPolicy(
   return {
     policy: compilePolicy(parts),
     sources: sources.map(({ name }) => name),
-    files: read.flatMap(({ name, policy }) => [name, ...(policy.document.upstream?.ca ?? [])]),
+    files: read
+      .filter(({ kind }) => kind !== "token")
+      .flatMap(({ name, policy }) => [name, ...(policy.document.upstream?.ca ?? [])]),
     notices,
   };
 }
@@ -83,18 +90,21 @@ export function gatherPolicies(
 ): Gathered {
   const ceiling = sourceOf("ceiling", readCeiling());
   const named = flags.policy === undefined ? null : sourceOf("named", readNamed(flags.policy));
-  const project = named === null ? findProject(home, workspace) : null;
+  const granted = flags.token ?? null;
+  const token = granted === null ? null : { kind: "token" as const, name: granted.policy.name, policy: granted.policy };
+  const project = named === null && token === null ? findProject(home, workspace) : null;
   const own = project?.state === "trusted" ? sourceOf("project", project.text) : null;
-  const base = named ?? own ?? sourceOf("default", named === null ? readDefault(home) : null);
+  const base = token ?? named ?? own ?? sourceOf("default", readDefault(home));
   const notices = project?.notice == null ? [] : [project.notice];
-  const sources = [ceiling, base].filter((source) => source !== null);
+  const beside = token === null ? null : named;
+  const sources = [ceiling, base, beside].filter((source) => source !== null);
   const more: Source[] = [
     ...(profile === null ? [] : [{ kind: "profile" as const, name: profile.name, policy: profile }]),
     ...allowed(flags.allow, notices),
   ];
   const start = base?.policy ?? policyFromFlags([]);
   // Who names a policy means exactly that one; who merely has one means it as a start, unless it says otherwise.
-  const extendable = start.document.extendable ?? named === null;
+  const extendable = start.document.extendable ?? (named === null && token === null);
   let held: Policy = { ...start, document: { ...start.document, extendable } };
   for (const source of more) {
     if (!extendable && source.kind === "allow") throw notExtendable(start.name);
@@ -107,7 +117,12 @@ export function gatherPolicies(
     notices.push("no policy: nothing is allowed (--allow HOST, --policy FILE, or sallyport init)");
   return {
     sources,
-    parts: ceiling === null ? [held] : [ceiling.policy, held],
+    parts: [
+      ...(ceiling === null ? [] : [ceiling.policy]),
+      token === null ? held : narrowable(held),
+      ...(granted?.narrowings ?? []),
+      ...(beside === null ? [] : [beside.policy]),
+    ],
     project: project === null ? null : { file: project.text.file, state: project.state },
     notices,
   };
@@ -157,12 +172,10 @@ function findProject(home: string, workspace: string): Project | null {
 
 /** What changed, in a few words: the text may be an agent's. */
 function glance(before: string, after: string): string {
-  const { added, removed } = changedLines(before, after);
-  const told = [...added.map((line) => `+ ${line}`), ...removed.map((line) => `- ${line}`)].map((line) =>
-    printable(line.length > 60 ? `${line.slice(0, 59)}…` : line),
-  );
+  const changes = changedLines(before, after);
+  const told = changes.map((change) => printable(change.length > 80 ? `${change.slice(0, 79)}…` : change));
   if (told.length === 0) return before === after ? "a file that it names" : "comments and spaces only";
-  return told.length <= 3 ? told.join("  ") : `${told.slice(0, 2).join("  ")}  and ${told.length - 2} more lines`;
+  return told.length <= 3 ? told.join("; ") : `${told.slice(0, 2).join("; ")}; and ${told.length - 2} more`;
 }
 
 function notExtendable(file: string): Failure {

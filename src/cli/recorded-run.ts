@@ -14,11 +14,13 @@ import { openRecorder } from "#session/recorder.ts";
 import type { Ending } from "#supervisor/ending.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
 import type { DetachedStart } from "./detach.ts";
+import type { HeldToken } from "./held-token.ts";
 import type { Home } from "./home.ts";
 import type { Observing } from "./observe.ts";
 import { failureRecord, printFailure } from "./output.ts";
 import { keepPolicy } from "./policy-copy.ts";
 import type { PolicySource } from "./policy-source.ts";
+import type { RunProfile } from "./profile-source.ts";
 import type { Report } from "./report.ts";
 import { runCell } from "./run-cell.ts";
 import type { Screen } from "./screen.ts";
@@ -42,6 +44,8 @@ export interface Run {
   readonly workspace: string;
   readonly home: Home;
   readonly source: PolicySource;
+  /** The agent's profile; null where none is meant. */
+  readonly profile: RunProfile | null;
   readonly caps: Caps;
   readonly subject: Subject;
   readonly folder: SessionFolder;
@@ -49,6 +53,8 @@ export interface Run {
   readonly ending: Ending;
   /** With `--observe`. */
   readonly observing: Observing | null;
+  /** The token that it is under; null for the machine's own user. */
+  readonly held: HeldToken | null;
   /** True where the cell has a terminal of its own instead of pipes. */
   readonly terminal: boolean;
   /** Where that terminal's agent draws; null without one. */
@@ -79,6 +85,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   const recorder = run.flags.session
     ? openRecorder({ ...record, onDrain, onBroken })
     : (await import("#session/unkept.ts")).openUnkept(record);
+  if (run.profile !== null) report.before(run.profile.line(source));
   for (const notice of source.notices) report.before(notice);
   if (run.observing !== null) process.stderr.write(run.observing.banner);
   for (const name of missingVariables(run))
@@ -120,6 +127,7 @@ function sessionStart({ subject, command, workspace, folder, caps, source, obser
     agent_id: subject.agent_id,
     owner: subject.owner,
     policy: { id: subject.policy_id, version: subject.policy_version, digest: subject.policy_digest },
+    ...(subject.token === null ? {} : { token: subject.token }),
     started: new Date().toISOString(),
     sallyport: version(),
     node: process.versions.node,
@@ -137,7 +145,7 @@ function sessionStart({ subject, command, workspace, folder, caps, source, obser
 }
 
 /** The stages before the cell: what was asked, who asks, and what holds. */
-function announce({ command, flags, workspace, subject, source, home, observing }: Run, log: EventLog): void {
+function announce({ command, flags, workspace, subject, source, profile, home, observing }: Run, log: EventLog): void {
   // What is not kept is said in the log itself, so that it cannot be taken for what was lost.
   const without = flags.session ? {} : { kept: "events" };
   log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process", ...without } });
@@ -148,7 +156,8 @@ function announce({ command, flags, workspace, subject, source, home, observing 
   const copy = keepPolicy(home, source.policy);
   const { digest } = source.policy;
   const how = observing === null ? {} : { observe: true };
-  log.append({ type: "policy.loaded", detail: { digest, sources: source.sources, copy, ...how } });
+  const under = profile === null ? {} : { profile: { name: profile.name, file: profile.file, digest: profile.digest } };
+  log.append({ type: "policy.loaded", detail: { digest, sources: source.sources, copy, ...under, ...how } });
 }
 
 function suggestionOf({ base, allow, rules, policy }: Suggested): NonNullable<EndedSession["suggestion"]> {

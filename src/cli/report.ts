@@ -6,6 +6,7 @@ import type { Action } from "#core/action.ts";
 import type { Decision, Deny } from "#core/decision.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { printable } from "./output.ts";
+import type { Progress } from "./progress.ts";
 
 /** A run told to repeat itself with ever new hosts must not fill memory: later ones are only counted. */
 const mostTold = 1000;
@@ -18,6 +19,10 @@ export interface Report {
   note(line: string): void;
   /** A line from before the agent runs: nothing can be drawn over yet, so it is printed at once. */
   before(line: string): void;
+  /** What is being waited for, should it take longer than a second; null: it has come. */
+  waiting(text: string | null): void;
+  /** MUST be called before something else is printed where the lines go. */
+  interrupted(): void;
   /** Prints what was held, then the summary. */
   end(summary: Summary): void;
   readonly allowed: number;
@@ -40,6 +45,8 @@ export interface ReportOptions {
   readonly json: boolean;
   /** True while the agent draws, so that a line would tear its screen. */
   readonly drawing: () => boolean;
+  /** Shows what is waited for; absent where nobody looks. */
+  readonly progress?: (text: string) => Progress;
 }
 
 /** The policy let the request go, and its upstream did not answer as it should: that is no denial. */
@@ -53,7 +60,11 @@ export function createReport(write: (text: string) => void, how: ReportOptions):
   let denied = 0;
   let failed = 0;
   let untold = 0;
-  const put = (line: string) => write(how.json ? `${line}\n` : `sallyport: ${line}\n`);
+  let progress: Progress | null = null;
+  const put = (line: string) => {
+    progress?.clear();
+    write(how.json ? `${line}\n` : `sallyport: ${line}\n`);
+  };
   const flush = () => {
     if (waiting !== null) clearInterval(waiting);
     waiting = null;
@@ -90,7 +101,16 @@ export function createReport(write: (text: string) => void, how: ReportOptions):
     before(line) {
       if (!how.quiet) put(notice(line));
     },
+    waiting(text) {
+      progress?.end();
+      progress = text === null || how.quiet || how.json ? null : (how.progress?.(text) ?? null);
+    },
+    interrupted() {
+      progress?.clear();
+    },
     end(summary) {
+      progress?.end();
+      progress = null;
       flush();
       if (how.quiet) return;
       if (untold > 0) put(notice(`and ${untold} more denials of other hosts`));

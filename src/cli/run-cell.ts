@@ -3,6 +3,7 @@
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
+import type { Revocation } from "#control/store/revocations.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, openGate } from "#enforce/gate.ts";
 import { type Boundary, openBoundary } from "#proxy/boundary.ts";
@@ -10,6 +11,7 @@ import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { cellEnvironment } from "#sandbox/environment.ts";
+import type { Files } from "#sandbox/files.ts";
 import { createMemoryRelease } from "#sandbox/freed-memory.ts";
 import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { buildTrust } from "#sandbox/trust.ts";
@@ -17,10 +19,14 @@ import type { Restored } from "#sandbox/workspace.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
+import type { WatchedRun } from "./held-token.ts";
+import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
 import { personsStreams } from "./run-terminal.ts";
+import { filesDetail, policyFiles } from "./shown-files.ts";
+import { unblocked } from "./unblocked.ts";
 
 /** @throws Failure when the cell could not be made or the program not started. */
 export async function runCell(
@@ -32,6 +38,8 @@ export async function runCell(
 ): Promise<TaskEnd> {
   const { source, caps, home, ending } = run;
   const authority = await openAuthority(home.keys);
+  await putRightEarlier(run, log);
+  const files = await policyFiles(run, agentHome());
   const gate = openGate({
     subject: run.subject,
     policy: source.policy,
@@ -39,6 +47,7 @@ export async function runCell(
     maxRequests: caps.requests,
     onDecision: decisionListener(run),
     observation: run.observing?.observation ?? null,
+    standing: run.held?.standing ?? null,
   });
   const { publish } = run.flags;
   const published =
@@ -52,6 +61,8 @@ export async function runCell(
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
+  const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
+  const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder);
   let end: TaskEnd | null = null;
@@ -60,7 +71,7 @@ export async function runCell(
   try {
     end = await runTask({
       cell,
-      spec: cellSpec(run, cell, authority.certificatePem, scratch),
+      spec: cellSpec(run, cell, authority.certificatePem, scratch, files),
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),
@@ -72,7 +83,7 @@ export async function runCell(
       ...personsStreams(run),
       maxRuntime: caps.runtime,
       onReady: () => {
-        log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid } });
+        log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid, ...filesDetail(files) } });
         published?.announce();
       },
       onRunning: (running) => {
@@ -85,8 +96,10 @@ export async function runCell(
     return end;
   } finally {
     await live.end(end);
+    watching?.close();
     published?.close();
     signals.close();
+    block();
     removeIfEmpty(scratch);
   }
 }
@@ -105,6 +118,27 @@ function decisionListener({ report, ending, caps, source, observing }: Run): Dec
       ending.begin({ kind: "max_requests", threshold: caps.requests, observed: (caps.requests ?? 0) + 1, seq });
     else if (strict && action.kind !== "dns" && !notViolations.includes(decision.reason))
       ending.begin({ kind: "policy_violation", threshold: 0, observed: 1, seq });
+  };
+}
+
+/** What is taken back while the run lives: written down, closed, and where nothing is left, ended without a grace. */
+function authorityListener({ ending, source }: Run, log: EventLog, boundary: Boundary): WatchedRun {
+  const tell = (change: string, why: string, revocation: Revocation | null) =>
+    log.append({
+      type: "authority.changed",
+      detail: { change, why, epoch: revocation?.epoch ?? null, time: revocation?.time ?? null },
+    });
+  return {
+    ended(kind, why, revocation) {
+      const seq = tell(kind, why, revocation);
+      boundary.cut();
+      if (kind === "boundary_lost" || source.policy.onRevoke === "kill")
+        ending.begin({ kind, threshold: null, observed: null, seq }, 0);
+    },
+    closed(rules, revocation) {
+      tell("rules_closed", rules.join(", "), revocation);
+      boundary.cut();
+    },
   };
 }
 
@@ -129,18 +163,23 @@ function forwardSignals({ ending, detached }: Run): { attach(cell: RunningCell):
   };
 }
 
-function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string): CellSpec {
+/** HOME in the cell: where it is on the host. */
+function agentHome(): string {
+  return process.env.HOME ?? "/home/agent";
+}
+
+function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string, files: Files | null): CellSpec {
   const { workspace, home, source } = run;
   const { execution } = source.policy;
   const folder = join(home.agents, run.subject.agent_id, "home");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const homePath = process.env.HOME ?? "/home/agent";
+  const homePath = agentHome();
   return {
     command: run.command,
     cwd: workspace,
     env: cellEnvironment({
       host: process.env,
-      extra: extraEnvironment([...execution.env, ...run.flags.env]),
+      extra: extraEnvironment([...(run.profile?.env(source.policy) ?? []), ...execution.env, ...run.flags.env]),
       home: homePath,
       user: cell.user.name,
       trust: true,
@@ -152,7 +191,10 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       sallyportHome: home.path,
       scratch,
       readOnly: [...source.files.map((file) => resolve(file)), ...projectFiles(workspace)],
+      note: join(notesFolder(home), `${run.folder.id}.json`),
+      files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
+      agent: run.profile?.view(homePath, folder) ?? null,
     },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },
     level: execution.level,

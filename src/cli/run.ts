@@ -21,6 +21,9 @@ export function register(program: Command, early: BegunCell | null): void {
         .argParser(collect)
         .default([], "none"),
     )
+    .option("--profile <name>", "the agent's profile, for a wrapper that hides its program (see sallyport profile)")
+    .option("--no-profile", "no profile, whatever the program")
+    .option("--token <token>", "run as the agent that this token was issued to; otherwise SALLYPORT_TOKEN")
     .option("--max-runtime <duration>", "end the run after this time: 300, 300s, 5m", duration)
     .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", count)
     .option("--max-output-bytes <size>", "end the run at the byte after these: 50MB, 50MiB", size)
@@ -49,8 +52,10 @@ export function register(program: Command, early: BegunCell | null): void {
       "\nExit code: the command's own, or 128 + the signal that ended it; 124 max runtime, 123 max output, 122 max requests,\n" +
         "121 a violation that ends the run, 126 not executable, 127 not found, 125 sallyport could not run it.\n" +
         "Examples:\n" +
+        "  sallyport run claude\n" +
         "  sallyport run --allow example.com -- curl https://example.com/\n" +
-        "  sallyport run --policy agent.toml --env ANTHROPIC_API_KEY --max-runtime 30m -- claude\n",
+        "  sallyport run --policy agent.toml --env API_KEY --max-runtime 30m -- ./agent\n" +
+        "Profiles: claude, codex, gemini, opencode and aider are known by their program, and get their hosts, keys and settings.\n",
     )
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) => {

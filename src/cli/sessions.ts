@@ -38,6 +38,7 @@ const eventTypes = Object.keys({
   "boundary.failed": true,
   "control.received": true,
   "workspace.restored": true,
+  "authority.changed": true,
   "publish.opened": true,
   "publish.connection": true,
 } satisfies Record<Event["type"], true>);

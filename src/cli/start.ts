@@ -2,7 +2,6 @@
 // The cell's namespaces come up while all else is loaded, because they take the longest.
 
 import { homedir, userInfo } from "node:os";
-import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { type BegunCell, beginCell } from "#sandbox/begin.ts";
@@ -11,14 +10,17 @@ import { type HostUser, hostUser } from "#sandbox/user.ts";
 import { checkWorkspace } from "#sandbox/workspace.ts";
 import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
-import { type Home, homePath, openHome } from "./home.ts";
-import { findPolicy, type PolicySource } from "./policy-source.ts";
+import { homePath, openHome } from "./home.ts";
+import { findPolicy } from "./policy-source.ts";
+import { profileNameOf } from "./profile-names.ts";
+import type { RunProfile } from "./profile-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
-import { createReport } from "./report.ts";
+import { createRunReport } from "./run-report.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
 
 export interface RunFlags {
   readonly policy?: string;
+  readonly token?: string;
   readonly allow: readonly string[];
   /** seconds */
   readonly maxRuntime?: number;
@@ -29,6 +31,8 @@ export interface RunFlags {
   /** seconds */
   readonly grace: number;
   readonly env: readonly string[];
+  /** False with `--no-profile`. */
+  readonly profile?: string | false;
   readonly publish: readonly string[];
   readonly observe?: boolean;
   /** False with `--no-session`. */
@@ -47,14 +51,18 @@ export interface RunFlags {
  * @throws Failure when nothing of it could be started.
  */
 export async function startRun(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
-  refuseToken();
   const workspace = checkWorkspace(process.cwd(), {
     home: process.env.HOME ?? homedir(),
     sallyportHome: homePath(process.env),
   });
   if (flags.publish.length > 0) (await import("./publish.ts")).checkPublish(flags.publish);
   const home = openHome(process.env);
-  const source = findPolicy({ policy: flags.policy, allow: flags.allow }, home.path, workspace);
+  const profile = await findProfile(command, flags, home.path, workspace);
+  const text = flags.token ?? process.env.SALLYPORT_TOKEN ?? "";
+  const held =
+    text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text, { command, workspace });
+  const asked = { policy: flags.policy, allow: flags.allow, token: held };
+  const source = findPolicy(asked, home.path, workspace, profile?.policy);
   const observing = flags.observe ? (await import("./observe.ts")).openObserving(source) : null;
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
@@ -68,20 +76,27 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
   try {
     return await recordRun(
       cell,
-      prepareRun({ command, flags, workspace, home, source, terminal, observing, screen, detached }, records),
+      prepareRun(
+        { command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held },
+        records,
+      ),
     );
   } finally {
     await cell.abandon();
   }
 }
 
-/** A token names an agent and a policy; running without them would be running as somebody else. */
-function refuseToken(): void {
-  if (!process.env.SALLYPORT_TOKEN) return;
-  throw new Failure("not_enforced_yet", "tokens are not understood by this build", {
-    place: "SALLYPORT_TOKEN",
-    remedy: "Unset it to run as the local agent, with --policy or --allow.",
-  });
+/** The profile that the flags or the program mean; read only where one is meant. */
+async function findProfile(
+  command: readonly string[],
+  flags: RunFlags,
+  home: string,
+  workspace: string,
+): Promise<RunProfile | null> {
+  const path = process.env.PATH ?? "";
+  const name = profileNameOf({ command, asked: flags.profile, home, workspace, path });
+  if (name === null) return null;
+  return (await import("./profile-source.ts")).runProfile(name, { home, env: process.env, allow: flags.allow });
 }
 
 /** Who the cell is on the host. @throws Failure where the policy names somebody whom the cell cannot be. */
@@ -106,27 +121,18 @@ function owner(): string {
   }
 }
 
-type Asked = Pick<
-  Run,
-  "command" | "flags" | "workspace" | "home" | "source" | "terminal" | "observing" | "screen" | "detached"
->;
+type Asked = Omit<Run, "caps" | "subject" | "folder" | "report" | "ending">;
 
 /** `records`: the folder that the run's own is made in. */
 function prepareRun(asked: Asked, records: string): Run {
-  const { flags, source, screen } = asked;
+  const { flags, source, screen, held } = asked;
   const folder = createSessionFolder(records, Date.now);
-  const subject: Subject = {
-    agent_id: "local",
-    owner: owner(),
-    policy_id: "local",
-    policy_version: 1,
-    policy_digest: source.policy.digest,
-    session: folder.id,
-  };
-  const seen = screen !== null && process.stderr.isTTY ? screen : null;
-  const how = { quiet: flags.quiet === true, json: flags.json === true, drawing: () => seen?.drawing() ?? false };
-  const report = createReport((text) => process.stderr.write(seen?.fit(text) ?? text), how);
-  const ending = createEnding(flags.grace * 1000);
+  const who = held?.who ?? { agent_id: "local", owner: owner(), policy_id: "local", policy_version: 1, token: null };
+  const subject: Subject = { ...who, policy_digest: source.policy.digest, session: folder.id };
+  const report = createRunReport(flags, screen);
+  const ending = createEnding(flags.grace * 1000, ({ kind }, grace) => {
+    if (grace > 0) report.waiting(`asked to end (${kind}), ${grace / 1000} s grace`);
+  });
   return { ...asked, caps: capsOf(source.policy, flags), subject, folder, report, ending };
 }
 

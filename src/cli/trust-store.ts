@@ -79,26 +79,6 @@ export function listTrust(home: string): TrustRecord[] {
     .sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 
-/** Lines that are only in one of two texts, without comments and blank lines: what changed, at a glance. */
-export function changedLines(before: string, after: string): { added: string[]; removed: string[] } {
-  const lines = (text: string) =>
-    text
-      .split("\n")
-      .map((line) => line.trim())
-      .filter((line) => line !== "" && !line.startsWith("#"));
-  const [old, now] = [lines(before), lines(after)];
-  return { added: without(now, old), removed: without(old, now) };
-}
-
-function without(lines: readonly string[], others: readonly string[]): string[] {
-  const left = [...others];
-  return lines.filter((line) => {
-    const at = left.indexOf(line);
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-}
-
 /** `absent` for what is not there or cannot be read: once it can, it is another file. */
 function digestNow(path: string): string {
   try {

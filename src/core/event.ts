@@ -1,7 +1,8 @@
 // One entry of the audit log, before it gets its place in the chain (`seq`, `prev`, `time`).
 // On disk: RFC 8785 canonical JSON, one object a line, with the members of the event and
 //   seq (1, 2, …), time (ISO 8601, UTC, ms), session, prev (SHA-256 hex of the line before, without its newline;
-//   64 zeros for the first), policy (digest), subject {agent_id, owner, policy_id, policy_version}.
+//   64 zeros for the first), policy (digest), subject {agent_id, owner, policy_id, policy_version,
+//   and under a token also token_id, task, chain}.
 
 import type { Action } from "./action.ts";
 import type { Decision } from "./decision.ts";
@@ -26,6 +27,7 @@ export interface LifecycleEvent {
     | "boundary.failed"
     | "control.received"
     | "workspace.restored"
+    | "authority.changed"
     | "publish.opened"
     | "publish.connection";
   readonly detail: { readonly [key: string]: JsonValue };

@@ -5,9 +5,19 @@ export type FailureCode =
   | "usage"
   | "policy_invalid"
   | "policy_unreadable"
+  | "profile_invalid"
   | "not_enforced_yet"
   | "home_unusable"
   | "home_busy"
+  | "home_damaged"
+  | "no_authority"
+  | "agent_exists"
+  | "agent_unknown"
+  | "policy_exists"
+  | "policy_unknown"
+  | "token_invalid"
+  | "token_expired"
+  | "token_revoked"
   | "workspace_refused"
   | "path_refused"
   | "platform_unsupported"
@@ -21,6 +31,7 @@ export type FailureCode =
   | "session_damaged"
   | "session_not_running"
   | "session_unreachable"
+  | "repair_failed"
   | "program_not_found"
   | "program_not_executable"
   | "internal_error";
@@ -53,12 +64,15 @@ export class Failure extends Error {
 }
 
 /** The exit code of a command that ended with this failure; `run` gives those of a shell for a program it cannot start. */
-export function exitCodeOf(code: FailureCode): 1 | 125 | 126 | 127 {
+export function exitCodeOf(code: FailureCode): 1 | 120 | 125 | 126 | 127 {
   switch (code) {
     case "program_not_found":
       return 127;
     case "program_not_executable":
       return 126;
+    case "token_expired":
+    case "token_revoked":
+      return 120;
     case "session_unknown":
     case "log_broken":
     case "session_damaged":

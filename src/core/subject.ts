@@ -10,4 +10,13 @@ export interface Subject {
   readonly policy_digest: string;
   /** The session's id, also the folder's name. */
   readonly session: string;
+  /** What it was granted; null for the machine's own user, who needs no token. */
+  readonly token: {
+    /** The grant's id. */
+    readonly jti: string;
+    /** The label of the work it is for. */
+    readonly task: string | null;
+    /** Agents, from the one that was granted it to this one. */
+    readonly chain: readonly string[];
+  } | null;
 }

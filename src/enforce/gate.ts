@@ -1,7 +1,7 @@
 // The one order of the checks. Every door asks here, nothing that a user configures can skip a stage, and every
 // path ends in an event that is written before its effect is told to go on.
 //
-//   connection and request policy (evaluate; under observation observe.ts) → request cap → event → effect → address class (reachable, at connect time)
+//   standing (expiry, revocation) → connection and request policy (evaluate; under observation observe.ts) → request cap → event → effect → address class (reachable, at connect time)
 //
 // Synchronous throughout: no stage of this list waits on a socket.
 
@@ -14,6 +14,7 @@ import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
 import type { Observation } from "./observe.ts";
+import type { Standing } from "./standing.ts";
 
 /** Hears of each decision when it is made, before its event is written. MUST NOT throw and MUST NOT wait. */
 export type DecisionListener = (action: Action, decision: Decision, seq: number) => void;
@@ -27,6 +28,8 @@ export interface GateOptions {
   readonly onDecision: DecisionListener;
   /** What judges in the policy's place while a run is observed; none otherwise. */
   readonly observation?: Observation | null;
+  /** Whether the subject may act at all; none for who needs no token. */
+  readonly standing?: Standing | null;
 }
 
 const exhausted: Deny = {
@@ -62,6 +65,7 @@ class RunGate implements Gate {
   readonly #log: EventLog;
   readonly #onDecision: DecisionListener;
   readonly #observation: Observation | null;
+  readonly #standing: Standing | null;
   #requestsLeft: number;
 
   constructor(options: GateOptions) {
@@ -70,6 +74,7 @@ class RunGate implements Gate {
     this.#log = options.log;
     this.#onDecision = options.onDecision;
     this.#observation = options.observation ?? null;
+    this.#standing = options.standing ?? null;
     this.#requestsLeft = options.maxRequests ?? Number.POSITIVE_INFINITY;
   }
 
@@ -91,10 +96,19 @@ class RunGate implements Gate {
 
   preview(action: Action): Decision {
     try {
-      return this.#observation === null ? evaluate(this.#policy, action) : this.#observation.judge(action);
+      const standing = this.#standing;
+      if (standing === null) return this.#judged(action);
+      const ended = standing.ended();
+      if (ended !== null) return ended;
+      const decision = this.#judged(action);
+      return isAllowed(decision) ? (standing.closed(decision) ?? decision) : decision;
     } catch (error) {
       return judgementFailed(error);
     }
+  }
+
+  #judged(action: Action): Decision {
+    return this.#observation === null ? evaluate(this.#policy, action) : this.#observation.judge(action);
   }
 
   #decide(action: Action): Decision {

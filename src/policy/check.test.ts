@@ -76,9 +76,9 @@ for (const [title, text, warnings] of warned) {
 const notEnforced: readonly (readonly [text: string, path: string, place: string])[] = [
   ["[identity]\nrequire_attestation = true\n", "identity.require_attestation", "3:1"],
   ['[identity]\nallowed_issuers = ["a"]\n', "identity.allowed_issuers", "3:1"],
-  ['[filesystem]\ndefault = "deny"\n', "filesystem.default", "3:1"],
+  ['[filesystem]\ndefault = "allow"\n', "filesystem.default", "3:1"],
+  ['[filesystem]\nworkspace = "copy"\n', "filesystem.workspace", "3:1"],
   ['[execution]\nisolation = "gvisor"\n', "execution.isolation", "3:1"],
-  ['[execution]\nlevel = "strict"\n', "execution.level", "3:1"],
   ["[budget]\nmax_spend_usd = 5\n", "budget.max_spend_usd", "3:1"],
   ["[tools]\nallow = []\n", "tools.allow", "3:1"],
   ["[content]\nblock = []\n", "content.block", "3:1"],
@@ -101,8 +101,8 @@ for (const [text, path, place] of notEnforced) {
 }
 
 test("what this build enforces stops nothing", () => {
-  const text = `[identity]\nrequire_attestation = false\n[filesystem]\n[network]\ndefault = "allow"\nallow = ["a.com"]\ndns_deny = "nxdomain"
-[[network.rule]]\nhost = "a.com"\nask = false\nprivate = "10.0.0.0/8"\n[upstream]\nca = "a.pem"\n[execution]\nisolation = "process"\nnested_sandbox = "allow"
+  const text = `[identity]\nrequire_attestation = false\n[filesystem]\ndefault = "deny"\nallow_read = ["/data/agent/*"]\nallow_write = []\ndeny = ["./.env"]\nworkspace = "read"\n[network]\ndefault = "allow"\nallow = ["a.com"]\ndns_deny = "nxdomain"
+[[network.rule]]\nhost = "a.com"\nask = false\nprivate = "10.0.0.0/8"\n[upstream]\nca = "a.pem"\n[execution]\nisolation = "process"\nlevel = "strict"\nnested_sandbox = "allow"
 max_memory = "1GiB"\nuser = "nobody"\nenv = ["A"]\n[violation]\naction = "kill_process_group"\n`;
   assert.equal(unenforced(parse(text)), null);
 });

@@ -1,9 +1,9 @@
 // What is worth a second look in a policy that is valid: what opens more than it seems to, and what does nothing.
 
 import { addressClass } from "#lib/address-class.ts";
-import { isLiteralAddress } from "#lib/host-name.ts";
+import { hostLoopback, isLiteralAddress } from "#lib/host-name.ts";
 import { compilePolicy, type PolicyPart } from "./compile.ts";
-import { type Endpoint, type HostPattern, isOverBroad, parseEndpoint } from "./host-pattern.ts";
+import { type Endpoint, type HostPattern, isLoopback, isOverBroad, parseEndpoint } from "./host-pattern.ts";
 import { portTable } from "./host-table.ts";
 import { type Policy, placeIn } from "./policy.ts";
 import { isGuarded, type Rule } from "./rule.ts";
@@ -16,6 +16,7 @@ export type WarningCode =
   | "shadowed"
   | "adds_nothing"
   | "not_opened"
+  | "own_loopback"
   | "tls_disagrees";
 
 export interface Warning {
@@ -75,7 +76,16 @@ export function checkPolicy(policy: Policy): Warning[] {
         "Rules only add. Take the host out of allow, or leave this rule out.",
       );
     }
-    for (const { kind, suffix } of rule.hosts) {
+    for (const host of rule.hosts) {
+      const { kind, suffix, text } = host;
+      if (isLoopback(host)) {
+        warn(
+          "own_loopback",
+          rule.path,
+          `${rule.allow.rule} opens nothing for ${text}: loopback is the cell's own and is never judged`,
+          `For a service of this machine name "${hostLoopback}:${rule.ports?.length === 1 ? rule.ports[0] : "PORT"}".`,
+        );
+      }
       if (
         kind === "exact" &&
         isLiteralAddress(suffix) &&

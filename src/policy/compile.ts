@@ -6,6 +6,7 @@ import type { JsonValue } from "#core/event.ts";
 import { type Cidr, contains, formatCidr, parseCidr } from "#lib/address.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
 import { type Execution, mergeExecution, mergeUpstream, type Upstream } from "./execution.ts";
+import { type Filesystem, mergeFilesystem } from "./filesystem.ts";
 import { parseEndpoint } from "./host-pattern.ts";
 import { type Closed, HostTables } from "./host-table.ts";
 import type { Policy, PolicyDocument } from "./policy.ts";
@@ -30,11 +31,17 @@ export interface CompiledPolicy {
   readonly canonical: string;
   readonly execution: Execution;
   readonly upstream: Upstream;
+  readonly filesystem: Filesystem;
   readonly dnsDeny: "answer" | "nxdomain";
+  /** What happens to a run whose token is revoked or expires. */
+  readonly onRevoke: "kill" | "cut";
   /** bytes */
   readonly maxInspectBytes: number;
-  /** The decision of two policies that both allow. The same two always give the same object, within a bound. */
-  both(one: Allow, other: Allow): Allow;
+  /**
+   * The decision of two policies that both allow, under the rule of the other, whose `part` is named; a narrowing leaves it
+   * the rule that it has. The same two always give the same object, within a bound.
+   */
+  both(one: Allow, other: Allow, part: PolicyPart): Allow;
 }
 
 /** @throws Failure policy_invalid where policies that hold together contradict each other. */
@@ -43,13 +50,16 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
   const inspect = policies
     .map(({ document }) => document.network?.max_inspect_bytes)
     .filter((value) => value !== undefined);
+  const execution = mergeExecution(policies);
   return {
-    parts: policies.map(compilePart),
+    parts: policies.filter((policy) => !policy.narrows || policy.document.network !== undefined).map(compilePart),
     canonical,
     digest: `sha256:${createHash("sha256").update(canonical).digest("hex")}`,
-    execution: mergeExecution(policies),
+    execution,
+    filesystem: mergeFilesystem(policies, execution.level === "strict"),
     upstream: mergeUpstream(policies),
     dnsDeny: policies.some(({ document }) => document.network?.dns_deny === "nxdomain") ? "nxdomain" : "answer",
+    onRevoke: cuts(policies) ? "cut" : "kill",
     maxInspectBytes: inspect.length === 0 ? 2 ** 20 : Math.min(...inspect),
     both: createBoth(),
   };
@@ -59,6 +69,12 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
 export function openPolicy(name: string): Policy {
   const document: PolicyDocument = { version: schemaVersion, network: { default: "allow" } };
   return { name, document, places: new Map() };
+}
+
+/** One that says `cut`, and none that says `kill`. */
+function cuts(policies: readonly Policy[]): boolean {
+  const said = policies.map(({ document }) => document.violation?.on_revoke).filter((value) => value !== undefined);
+  return said.length > 0 && said.every((value) => value === "cut");
 }
 
 function compilePart(policy: Policy): PolicyPart {
@@ -92,7 +108,7 @@ const mostPairs = 65_536;
 function createBoth(): CompiledPolicy["both"] {
   let kept = new Map<Allow, Map<Allow, Allow>>();
   let pairs = 0;
-  return (one, other) => {
+  return (one, other, part) => {
     let row = kept.get(one);
     const found = row?.get(other);
     if (found !== undefined) return found;
@@ -105,7 +121,7 @@ function createBoth(): CompiledPolicy["both"] {
     kept.set(one, row);
     const made: Allow = {
       verdict: "allow",
-      rule: other.rule,
+      rule: part.policy.narrows ? one.rule : other.rule,
       obligations: tighter(one.obligations, other.obligations),
     };
     row.set(other, made);

@@ -21,8 +21,9 @@ export function evaluate(policy: CompiledPolicy, action: Action): Decision {
   if (first === undefined) return denied("domain_not_allowed", allowFlag(action), null);
   let decision = evaluatePart(first, action);
   for (let at = 1; at < parts.length && decision.verdict === "allow"; at++) {
-    const next = evaluatePart(parts[at] as PolicyPart, action);
-    decision = next.verdict === "allow" ? policy.both(decision, next) : next;
+    const part = parts[at] as PolicyPart;
+    const next = evaluatePart(part, action);
+    decision = next.verdict === "allow" ? policy.both(decision, next, part) : next;
   }
   return decision;
 }

@@ -58,6 +58,7 @@ export function mergeExecution(policies: readonly Policy[]): Execution {
     const values = stated(said, key);
     return values.length === 0 ? null : Math.min(...values);
   };
+  const strict = stated(said, "level").includes("strict");
   const nested = stated(said, "nested_sandbox");
   const audits = stated(said, "audit_all_actions");
   return {
@@ -69,10 +70,11 @@ export function mergeExecution(policies: readonly Policy[]): Execution {
     maxProcesses: least("max_processes") ?? 1024,
     user: agreed(policies, "user"),
     env: commonEnvironment(stated(said, "env")),
-    level: stated(said, "level").includes("strict") ? "strict" : "standard",
+    level: strict ? "strict" : "standard",
     isolation: strongest(policies),
-    nestedSandbox: nested.length > 0 && nested.every((value) => value === "allow") ? "allow" : "deny",
+    nestedSandbox: !strict && nested.length > 0 && nested.every((value) => value === "allow") ? "allow" : "deny",
     terminateOnPolicyViolation:
+      strict ||
       stated(said, "terminate_on_policy_violation").includes(true) ||
       policies.some(({ document }) => document.violation?.action === "kill_process_group"),
     auditAllActions: audits.length === 0 || audits.includes(true),

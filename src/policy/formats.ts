@@ -5,6 +5,7 @@ import { formatCidr, parseCidr } from "#lib/address.ts";
 import { hostAndPort, hostLoopback, isLiteralAddress, normalHost } from "#lib/host-name.ts";
 import { endpointText, isOverBroad, type Parsed, parseEndpoint, parseHostPattern, parsePort } from "./host-pattern.ts";
 import { parsePathPattern, pathPatternText } from "./path-pattern.ts";
+import { parsePlace } from "./place.ts";
 import { isPreset, presetName, presetRuleId } from "./presets.ts";
 import { type Format, schemaVersion } from "./schema.ts";
 
@@ -109,6 +110,8 @@ const checks: { readonly [format in Format]: (text: string, path: string) => Par
   },
 
   file: (text) => (text === "" || text.includes("\0") ? bad("this is no file name", null) : good(text)),
+
+  place: (text) => parsePlace(text),
 
   user: (text) =>
     /^[a-z_][a-z0-9_-]{0,31}\$?$/.test(text)

@@ -57,7 +57,7 @@ export function readPolicy(text: string, source: PolicySource): ReadPolicy {
     if (error instanceof SyntaxProblem) return refused(error.message, error.at);
     throw error;
   }
-  const { document, places, problems } = readDocument(root);
+  const problems: Problem[] = [];
   if (!root.entries.has("version") && !saysVersion(text) && !isOperatorForm(root)) {
     problems.push({
       message: versionProblem(text),
@@ -66,6 +66,13 @@ export function readPolicy(text: string, source: PolicySource): ReadPolicy {
         format === "json" ? `Write "version": "${schemaVersion}".` : `Write "# ${schemaVersion}" as the first line.`,
     });
   }
+  return readTree(root, source, problems);
+}
+
+/** The same of a text that was read already, or of a part of one; `problems` are those that it had so far. */
+export function readTree(root: Table, source: PolicySource, problems: Problem[] = []): ReadPolicy {
+  const { document, places, problems: wrong } = readDocument(root);
+  problems.push(...wrong);
   // The schema's table is what read it; each required key and each value's type was checked there.
   const typed = { ...document, version: schemaVersion } as unknown as PolicyDocument;
   checkRules(typed.network?.rule ?? [], places, problems, source.expanded === true);

@@ -10,6 +10,8 @@ export interface Policy {
   readonly document: PolicyDocument;
   /** Where each key and element stands, by path: `network.rule[0].host`. Empty for a policy that no text spells. */
   readonly places: ReadonlyMap<string, PolicyPlace>;
+  /** A token's narrowing: without a [network] it leaves the network to the policies before it. */
+  readonly narrows?: true;
 }
 
 /** A place in the policy's own text, or, as it is to be told, one elsewhere: of what was added by another policy. */
@@ -52,7 +54,11 @@ export interface PolicyDocument {
     readonly url?: string;
     readonly timeout_seconds?: number;
   }[];
-  readonly violation?: { readonly action?: "deny" | "kill_process_group"; readonly alert_webhook?: string };
+  readonly violation?: {
+    readonly action?: "deny" | "kill_process_group";
+    readonly on_revoke?: "kill" | "cut";
+    readonly alert_webhook?: string;
+  };
 }
 
 export interface NetworkSection {

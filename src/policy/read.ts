@@ -27,9 +27,21 @@ export function readDocument(root: Table): Read {
   return { document, places: reader.places, problems: reader.problems };
 }
 
+/** A text of another kind by its own table of keys; `what` is it in messages, e.g. "a profile". */
+export function readKeys(root: Table, keys: Keys, what: string, required: readonly string[]): Read {
+  const reader = new Reader(what);
+  const document = reader.table(root, keys, required, "");
+  return { document, places: reader.places, problems: reader.problems };
+}
+
 class Reader {
   readonly places = new Map<string, Place>();
   readonly problems: Problem[] = [];
+  readonly #what: string;
+
+  constructor(what = "a policy") {
+    this.#what = what;
+  }
 
   wrong(at: Place, message: string, remedy: string | null): undefined {
     if (this.problems.length < mostProblems) this.problems.push({ message, at, remedy });
@@ -50,14 +62,15 @@ class Reader {
       if (value !== undefined) out[name] = value;
     }
     for (const name of required) {
-      if (!table.entries.has(name)) this.wrong(table.at, `${path} has no "${name}"`, `Write ${name} = … there.`);
+      if (!table.entries.has(name))
+        this.wrong(table.at, `${path === "" ? this.#what : path} has no "${name}"`, `Write ${name} = … there.`);
     }
     return out;
   }
 
   unknownKey(name: string, entry: Entry, known: readonly string[], path: string): void {
     const meant = nearest(name, known);
-    const where = path === "" ? "a policy" : `[${path.replaceAll(/\[\d+\]/g, "")}]`;
+    const where = path === "" ? this.#what : `[${path.replaceAll(/\[\d+\]/g, "")}]`;
     const remedy = meant === null ? `It has ${known.join(", ")}.` : `Did you mean "${meant}"?`;
     this.wrong(entry.at, `${where} has no key ${JSON.stringify(name.slice(0, 64))}`, remedy);
   }

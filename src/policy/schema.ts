@@ -13,6 +13,7 @@ export type Format =
   | "rule-id"
   | "upstream"
   | "file"
+  | "place"
   | "user"
   | "url"
   | "text";
@@ -182,14 +183,33 @@ export const schema: Keys = {
     shape: table({
       default: {
         shape: choice("deny", "allow"),
-        doc: "What happens to paths that nothing names.",
+        doc: "What happens to paths that nothing names: they are not there. What every cell shows (the system's programs, toolchains, the workspace) stays.",
         absent: "`deny`",
-        enforced: false,
+        enforced: ["deny"],
       },
-      allow_read: { shape: list(text("text")), doc: "Paths that may be read.", enforced: false },
-      allow_write: { shape: list(text("text")), doc: "Paths that may be written.", enforced: false },
-      deny: { shape: list(text("text")), doc: "Paths that stay closed whatever allows them.", enforced: false },
-      workspace: { shape: choice("write", "read", "copy"), doc: "How the working folder is shown.", enforced: false },
+      allow_read: {
+        shape: list(text("place")),
+        doc: "Paths shown read-only, with all that lies below: absolute, `~/…` or `./…` (the workspace). `/**` or `/*` at the end is the whole folder, now and later; a wildcard before that is what it finds when the run starts. A path that leads through a symbolic link is refused.",
+        absent: "none",
+        operator: true,
+      },
+      allow_write: {
+        shape: list(text("place")),
+        doc: "The same, to be written too. It must exist. In a workspace that is read-only, `./…` opens a part of it.",
+        absent: "none",
+        operator: true,
+      },
+      deny: {
+        shape: list(text("place")),
+        doc: "Paths that stay closed whatever shows them, the workspace included, with all that lies below: a folder is empty, a file cannot be opened. Any wildcard; what does not exist when the run starts is not closed.",
+        absent: "none",
+      },
+      workspace: {
+        shape: choice("write", "read", "copy"),
+        doc: "How the working folder is shown.",
+        absent: "`write`; `read` where `level` is `strict`",
+        enforced: ["write", "read"],
+      },
     }),
   },
   execution: {
@@ -199,7 +219,6 @@ export const schema: Keys = {
         shape: choice("standard", "strict"),
         doc: "`strict`: the workspace is read-only unless allowed, nothing nested, no ptrace, the first violation ends the run.",
         absent: "`standard`",
-        enforced: ["standard"],
       },
       max_runtime_seconds: {
         shape: { type: "duration" },
@@ -248,6 +267,7 @@ export const schema: Keys = {
       env: {
         shape: list(text("environment")),
         doc: "Environment variables that the agent is given: `NAME` as it is, or `NAME=VALUE`.",
+        operator: true,
       },
       durability: {
         shape: choice("group", "each"),
@@ -324,6 +344,11 @@ export const schema: Keys = {
         shape: choice("deny", "kill_process_group"),
         doc: "`kill_process_group` is `terminate_on_policy_violation = true` in other words.",
         absent: "`deny`",
+      },
+      on_revoke: {
+        shape: choice("kill", "cut"),
+        doc: "What happens to a run whose token was revoked or has expired: `kill` ends its processes at once, `cut` closes everything it has open and lets nothing more pass.",
+        absent: "`kill`",
       },
       alert_webhook: { shape: text("url"), doc: "Where each denial's event is sent.", enforced: false },
     }),

@@ -48,6 +48,8 @@ export interface Boundary {
   dnsStream(socket: Socket): void;
   /** Serves a bound UDP socket of the cell's resolver; it stays the caller's to close. */
   dnsDatagrams(socket: DatagramSocket): void;
+  /** Ends every connection that is open, of the cell and to upstreams; new ones are taken and judged anew. */
+  cut(): void;
   /** Ends everything at once: connections of the cell, upstreams, tunnels. */
   close(): Promise<void>;
 }
@@ -117,6 +119,12 @@ export function openBoundary(options: BoundaryOptions): Boundary {
 
     dnsDatagrams(socket) {
       serveDatagrams(socket, resolver);
+    },
+
+    cut() {
+      for (const one of open) one.destroy();
+      pool.cut();
+      for (const socket of sockets) socket.destroy();
     },
 
     async close() {

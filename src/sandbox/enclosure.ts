@@ -44,7 +44,7 @@ export function openEnclosure({ begun, spec, limits, guarded, terminal, holdsMem
     });
   const { user, asRoot, channel } = begun;
   const nested = spec.nestedSandbox ?? false;
-  const staging = openStaging({ pid: begun.pid, asRoot });
+  const staging = openStaging({ pid: begun.pid, asRoot, user });
   const files: number[] = [];
   const close = () => {
     staging.close();

@@ -79,6 +79,7 @@ export function cellEnvironment(question: EnvironmentQuestion): Record<string, s
     LOGNAME: question.user,
     TMPDIR: "/tmp",
     SALLYPORT: "1",
+    GIT_TERMINAL_PROMPT: "0", // a password typed there would be the agent's
   });
   env.SHELL ??= "/bin/sh";
   if (question.trust) Object.assign(env, trustVariables);

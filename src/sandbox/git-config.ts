@@ -11,8 +11,11 @@ export interface Entry {
   readonly lines: readonly [number, number];
 }
 
-/** Entries of a configuration (git-config(1), "Syntax"); null when it is not one. */
-export function parseGitConfig(text: string): Entry[] | null {
+/**
+ * Entries of a configuration (git-config(1), "Syntax"); null when it is not one. `inline`: an entry may stand on its header's
+ * line, which git reads and never writes.
+ */
+export function parseGitConfig(text: string, inline = false): Entry[] | null {
   const lines = text.split("\n");
   const entries: Entry[] = [];
   let section: string | null = null;
@@ -41,7 +44,7 @@ export function parseGitConfig(text: string): Entry[] | null {
     const value = pair[2] === "" ? "true" : unquote(raw);
     if (value === null) return null;
     // A header with an entry on its own line cannot be taken out by lines; git never writes one.
-    if (header !== null) return null;
+    if (header !== null && !inline) return null;
     entries.push({ section, subsection, key: (pair[1] ?? "").toLowerCase(), value, lines: [first, at] });
   }
   return entries;
@@ -137,12 +140,16 @@ export function carryOver(before: string, after: string, host: string): CarriedO
   return { text: withoutEmptySections(text) + write(is.filter(isHarmless)), carried, dropped };
 }
 
-/** The configuration of a repository that the agent made: what git itself writes, and what is harmless. */
-export function filterNew(text: string): CarriedOver {
+/**
+ * The configuration of a repository that the agent made: what git itself writes, and what is harmless. `isOwnTree`: true for
+ * a `core.worktree` that may stay.
+ */
+export function filterNew(text: string, isOwnTree: (value: string) => boolean = () => false): CarriedOver {
   const entries = parseGitConfig(text);
   if (entries === null) return { text: "", carried: [], dropped: ["(not readable as a git configuration)"] };
   const good = (entry: Entry) =>
     isHarmless(entry) ||
+    (fullName(entry) === "core.worktree" && isOwnTree(entry.value)) ||
     (entry.subsection === null && ofNewRepository.has(`${entry.section}.${entry.key}=${entry.value}`));
   const dropped = [...new Set(entries.filter((entry) => !good(entry)).map(fullName))];
   return { text: dropped.length === 0 ? null : write(entries.filter(good)), carried: [], dropped };

@@ -3,12 +3,21 @@
 // Rules: nothing is changed; everything that is started ends within its time; a finding never throws.
 
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { release } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync } from "node:fs";
+import { release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { removeTree } from "#lib/file-tree.ts";
 import { describeLimits } from "./limits.ts";
 import { native } from "./native.ts";
 import { ipBatch, nftRules } from "./network.ts";
-import { prepareCell } from "./process.ts";
+import {
+  containerRemedy,
+  findSurroundings,
+  type Lack,
+  readLacks,
+  type Surroundings,
+  surroundingsText,
+} from "./surroundings.ts";
 import { hostUser } from "./user.ts";
 
 export interface Finding {
@@ -23,18 +32,27 @@ export interface Finding {
 const toolPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const oldestKernel = [5, 15] as const;
 
+export interface ProbeOptions {
+  /** The program and its first arguments, to which `run …` is added: the proof is a run like any other. */
+  readonly self: readonly string[];
+  /** The caller's environment. */
+  readonly env: { readonly [name: string]: string | undefined };
+}
+
 /** All findings, in the order in which a cell needs them. Takes about a second. */
-export async function probeKernel(): Promise<readonly Finding[]> {
+export async function probeKernel({ self, env }: ProbeOptions): Promise<readonly Finding[]> {
+  const where = findSurroundings({ setting: readSetting, env, link: readLink });
   const [tools, userNamespaces, redirect, mounts, cell] = await Promise.all([
     probeTools(),
-    probeUserNamespaces(),
-    probeRedirect(),
-    probeMounts(),
-    probeCell(),
+    probeUserNamespaces(where),
+    probeRedirect(where),
+    probeMounts(where),
+    probeCell(self, env, where),
   ]);
   return [
     kernelFinding(release()),
     architectureFinding(process.arch),
+    { id: "surroundings", ok: true, detail: surroundingsText(where), remedy: null },
     ...tools,
     userNamespaces,
     redirect,
@@ -45,6 +63,18 @@ export async function probeKernel(): Promise<readonly Finding[]> {
     ipv6Finding(),
     cell,
   ];
+}
+
+/** True where the kernel's settings are not this system's to change. */
+export function isContainer(env: ProbeOptions["env"]): boolean {
+  return findSurroundings({ setting: readSetting, env, link: readLink }).engine !== null;
+}
+
+/** What a new process of ours finds: `self` is a command line that prints the findings as JSON. */
+export async function probeAgain(self: readonly string[], env: ProbeOptions["env"]): Promise<readonly Finding[]> {
+  const [command = "", ...args] = self;
+  const { stdout } = await execute(command, args, { cwd: "/", timeout: 60_000, env });
+  return (JSON.parse(stdout) as { findings: readonly Finding[] }).findings;
 }
 
 export function kernelFinding(version: string): Finding {
@@ -83,43 +113,36 @@ function probeTools(): Promise<Finding[]> {
         id,
         ok: tried.ok,
         detail: tried.ok ? (tried.said.split("\n")[0] ?? command) : `${command}: ${tried.said}`,
-        remedy: tried.ok
-          ? null
-          : `Install ${command}: apt install ${debian} (dnf, pacman, apk: the package of the same name).`,
+        remedy: tried.ok ? null : `Install ${debian}: sallyport doctor --fix does, with this system's package manager.`,
       };
     }),
   );
 }
 
-async function probeUserNamespaces(): Promise<Finding> {
+async function probeUserNamespaces(where: Surroundings): Promise<Finding> {
   const tried = await attempt("unshare", ["--user", "--map-root-user", "--net", "--", "true"]);
   const detail = tried.ok ? "a user and a network namespace can be made" : `unshare: ${tried.said}`;
-  return { id: "user_namespaces", ok: tried.ok, detail, remedy: tried.ok ? null : userNamespaceRemedy(readSetting) };
+  const remedy = tried.ok ? null : userNamespaceRemedy(readSetting, where);
+  return { id: "user_namespaces", ok: tried.ok, detail, remedy };
 }
 
 /** What forbids user namespaces here, by the settings that are known to; `setting` gives a file's text or null. */
-export function userNamespaceRemedy(setting: (path: string) => string | null): string {
-  if (setting("/proc/sys/user/max_user_namespaces") === "0") {
-    return "User namespaces are limited to 0: sysctl -w user.max_user_namespaces=15000.";
-  }
-  if (setting("/proc/sys/kernel/unprivileged_userns_clone") === "0") {
-    return "This kernel forbids them to ordinary users: sysctl -w kernel.unprivileged_userns_clone=1.";
-  }
-  if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") {
-    return "Ubuntu's AppArmor forbids them to programs without a profile: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give unshare and bwrap a profile that says userns.";
-  }
-  if (isContainer(setting)) {
-    return "This is a container whose seccomp profile or capabilities forbid them: start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined, or --privileged.";
-  }
+export function userNamespaceRemedy(setting: (path: string) => string | null, where: Surroundings): string {
+  const fix = "sallyport doctor --fix";
+  const outside = where.engine === null ? "" : " on the machine that the container runs on";
+  if (setting("/proc/sys/user/max_user_namespaces") === "0")
+    return `User namespaces are limited to 0${outside}: ${fix} sets user.max_user_namespaces=15000.`;
+  if (setting("/proc/sys/kernel/unprivileged_userns_clone") === "0")
+    return `This kernel forbids them to ordinary users${outside}: ${fix} sets kernel.unprivileged_userns_clone=1.`;
+  if (where.engine !== null) return containerRemedy(where, ["system_calls", ...readLacks(setting)]);
+  if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1")
+    return `AppArmor keeps them from programs without a profile: ${fix} gives sallyport's launcher one.`;
+  if (/^Seccomp:\s*2$/m.test(setting("/proc/self/status") ?? ""))
+    return "What started this shell filters its system calls: let clone, unshare, mount, umount2, pivot_root and sethostname through.";
   return "Look for what forbids unshare(CLONE_NEWUSER): a sysctl, a security module, or a seccomp filter.";
 }
 
-function isContainer(setting: (path: string) => string | null): boolean {
-  if (setting("/.dockerenv") !== null || setting("/run/.containerenv") !== null) return true;
-  return /^Seccomp:\s*2$/m.test(setting("/proc/self/status") ?? "");
-}
-
-async function probeRedirect(): Promise<Finding> {
+async function probeRedirect(where: Surroundings): Promise<Finding> {
   const script = 'printf %s "$1" | ip -batch - && printf %s "$2" | nft -f -';
   const ipv6 = existsSync("/proc/net/if_inet6");
   const tried = await attempt("unshare", [
@@ -140,11 +163,11 @@ async function probeRedirect(): Promise<Finding> {
     detail: tried.ok ? "every connection of a cell can be redirected to the boundary" : `nft: ${tried.said}`,
     remedy: tried.ok
       ? null
-      : "The kernel needs nf_tables with nat: modprobe -a nf_tables nft_chain_nat nft_redir nft_reject_inet (a container cannot load them itself).",
+      : `The kernel needs nf_tables with nat: ${where.engine === null ? "sallyport doctor --fix loads it" : "on the machine that the container runs on, modprobe -a nf_tables nft_chain_nat nft_redir nft_reject_inet"}.`,
   };
 }
 
-async function probeMounts(): Promise<Finding> {
+async function probeMounts(where: Surroundings): Promise<Finding> {
   const view = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
   const tried = await attempt("unshare", [
     "--user",
@@ -158,14 +181,16 @@ async function probeMounts(): Promise<Finding> {
     "--",
     "true",
   ]);
-  return {
-    id: "mounts",
-    ok: tried.ok,
-    detail: tried.ok ? "bubblewrap can build a cell's view of the files" : tried.said,
-    remedy: tried.ok
-      ? null
-      : "A container that masks parts of /proc forbids a new one: start it with --security-opt systempaths=unconfined, or --privileged.",
-  };
+  const detail = tried.ok ? "bubblewrap can build a cell's view of the files" : tried.said;
+  return { id: "mounts", ok: tried.ok, detail, remedy: tried.ok ? null : mountsRemedy(readSetting, where) };
+}
+
+export function mountsRemedy(setting: (path: string) => string | null, where: Surroundings): string {
+  const lacks = readLacks(setting);
+  if (where.engine !== null) return containerRemedy(where, lacks.includes("proc") ? lacks : ["system_calls", ...lacks]);
+  if (lacks.includes("proc"))
+    return "Parts of /proc are covered by other mounts, so no new one can be made: umount them.";
+  return "Follow the remedies above; if there are none, look for a security module or a seccomp filter that forbids mounts.";
 }
 
 function seccompFinding(): Finding {
@@ -206,24 +231,53 @@ function ipv6Finding(): Finding {
   };
 }
 
-/** The proof: a cell's namespaces, network and doors come up, and go again. */
-async function probeCell(): Promise<Finding> {
+/** The proof: a run of `true`, in a workspace and a home of its own. */
+async function probeCell(self: readonly string[], env: ProbeOptions["env"], where: Surroundings): Promise<Finding> {
+  const folder = mkdtempSync(join(tmpdir(), "sallyport-doctor-"));
+  const workspace = join(folder, "workspace");
+  mkdirSync(workspace);
   try {
-    const cell = prepareCell({ workspace: "/" });
-    try {
-      await cell.doors;
-    } finally {
-      await cell.abandon();
-    }
-    return { id: "cell", ok: true, detail: "a cell starts", remedy: null };
-  } catch (error) {
-    return {
-      id: "cell",
-      ok: false,
-      detail: error instanceof Error ? error.message : String(error),
-      remedy: "Follow the remedies above; if there are none, report this as a bug.",
-    };
+    const [command = "", ...before] = self;
+    const args = [...before, "run", "--quiet", "--json", "--allow", "doctor.invalid", "--", "true"];
+    const { ok, said } = await execute(command, args, {
+      cwd: workspace,
+      timeout: 20_000,
+      env: {
+        PATH: toolPath,
+        HOME: folder,
+        SALLYPORT_HOME: join(folder, "home"),
+        SUDO_UID: env.SUDO_UID,
+        SUDO_GID: env.SUDO_GID,
+      },
+    });
+    if (ok) return { id: "cell", ok: true, detail: "a cell starts", remedy: null };
+    const { message, remedy } = firstFailure(said);
+    const rootOnly = /belongs? to root|workspace_refused/.test(said);
+    const lacks: readonly Lack[] = rootOnly ? ["root_files", ...readLacks(readSetting)] : readLacks(readSetting);
+    if (where.engine !== null && rootOnly)
+      return { id: "cell", ok: false, detail: message, remedy: containerRemedy(where, lacks) };
+    return { id: "cell", ok: false, detail: message, remedy };
+  } finally {
+    removeTree(folder);
   }
+}
+
+/** The failure of `run --json`, which is a line among others. */
+function firstFailure(said: string): { message: string; remedy: string } {
+  const follow = "Follow the remedies above; if there are none, report this as a bug.";
+  for (const line of said.split("\n")) {
+    try {
+      const { error } = JSON.parse(line) as { error?: { message: string; remedy: string | null; code: string } };
+      if (error !== undefined)
+        return {
+          message: error.message,
+          remedy: error.code.startsWith("sandbox_") ? follow : (error.remedy ?? follow),
+        };
+    } catch {
+      // what the program's own loader says is no JSON
+    }
+  }
+  return { message: said.split("\n").at(-1) || "the run ended without a word", remedy: follow };
 }
 
 /** Runs a tool as a cell's first process would run: as root never, with nothing of the caller's environment. */
@@ -237,13 +291,33 @@ function attempt(command: string, args: readonly string[]): Promise<{ ok: boolea
     env: { PATH: toolPath },
     ...(uid === 0 ? { uid: user.uid, gid: user.gid } : {}),
   };
+  return execute(command, args, options).then(({ ok, said }) => ({
+    ok,
+    said: ok ? said : (said.split("\n").at(-1) ?? ""),
+  }));
+}
+
+/** `said`: its output when it worked, else its errors. */
+function execute(
+  command: string,
+  args: readonly string[],
+  options: { cwd: string; timeout: number; env: NodeJS.ProcessEnv; uid?: number; gid?: number },
+): Promise<{ ok: boolean; said: string; stdout: string }> {
   return new Promise((resolve) => {
     execFile(command, [...args], options, (error, stdout, stderr) => {
-      if (error === null) return resolve({ ok: true, said: stdout.trim() });
+      if (error === null) return resolve({ ok: true, said: stdout.trim(), stdout });
       const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-      resolve({ ok: false, said: missing ? "not installed" : stderr.trim().split("\n").at(-1) || error.message });
+      resolve({ ok: false, said: missing ? "not installed" : stderr.trim() || error.message, stdout });
     });
   });
+}
+
+function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null; // this kernel has no such namespace
+  }
 }
 
 function readSetting(path: string): string | null {

@@ -15,14 +15,17 @@ import { type BeginOptions, type BegunCell, beginCell } from "./begin.ts";
 import { type Doors, type OpenDoors, openDoors } from "./doors.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { type End, fetchEnd } from "./first-process.ts";
+import { guardAll } from "./guard-all.ts";
+import { noteRun } from "./interrupted.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { restoreWorkspace } from "./restore.ts";
 import { readStatus } from "./status.ts";
 import { openStdio, type Stdio } from "./stdio.ts";
+import { signalBelow } from "./tree.ts";
 import type { HostUser } from "./user.ts";
 import type { View } from "./view.ts";
-import { guardWorkspace, type Restored } from "./workspace.ts";
+import type { Restored } from "./workspace.ts";
 
 export type { Doors } from "./doors.ts";
 
@@ -67,6 +70,8 @@ export interface RunningCell {
   resize(columns: number, rows: number): void;
   /** The character that should stop the agent and that nobody in the cell answers (see `attachTerminal`); else null. */
   suspendCharacter(): number | null;
+  /** The agent itself has its terminal, and no shell in the cell would answer a stop. */
+  isAlone(): boolean;
   /** True while the agent has stopped itself (or was stopped by us). */
   isStopped(): boolean;
   /** The agent's terminal takes whole lines: nothing that draws has it. False without a terminal. */
@@ -159,7 +164,8 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
     await sent;
     const limits = { ...defaultLimits, ...spec.limits };
     const group = (await cgroup?.limit(limits)) ?? null;
-    const guarded = guardWorkspace(spec.view.workspace, spec.view.readOnly);
+    const guarded = guardAll(spec.view);
+    const forget = noteRun(spec.view.note, pid, guarded, spec.view.scratch);
     const ends = openAgentsEnds(terminal, begun);
     stdio = ends;
     try {
@@ -189,6 +195,7 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
       status.go();
     } catch (error) {
       await kill();
+      forget();
       throw error;
     }
     return {
@@ -198,13 +205,23 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
       stderr: ends.stderr,
       exited: gone,
       signal: status.signalAgent,
+      signalAll: (signal) => {
+        if (status.firstProcess !== null && end === null) signalBelow(status.firstProcess, signal);
+      },
       kill,
       resize: ends.resize,
       suspendCharacter: ends.suspendCharacter,
+      isAlone: ends.isAlone,
       isStopped: status.isStopped,
       takesLines: ends.takesLines,
       endInput: ends.endInput,
-      restore: () => restoreWorkspace(guarded, spec.view.scratch),
+      restore: () => {
+        try {
+          return restoreWorkspace(guarded, spec.view.scratch);
+        } finally {
+          forget();
+        }
+      },
     };
   };
   return { user, doors, run, abandon };

@@ -1,7 +1,8 @@
 // A private pseudo terminal for one run: the agent gets the slave as its controlling terminal, sallyport keeps the master.
 // Nobody else has it, so nothing that the agent pushes into it reaches the user's own terminal.
 
-import { closeSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { ReadStream } from "node:tty";
 import { Failure } from "#core/failure.ts";
@@ -31,6 +32,8 @@ export interface Pty {
   resize(columns: number, rows: number): void;
   /** The session's leader, as the host knows it; null before there is one. */
   leader(): number | null;
+  /** No shell in the cell would answer a stop: its leader's own group has the terminal. */
+  isAlone(): boolean;
   /** The character that would stop the leader's own group, while nobody in the cell would answer that; else null. */
   suspendCharacter(): number | null;
   /** The terminal takes whole lines: nothing that draws, or edits its own line, has it in its hands. */
@@ -65,6 +68,10 @@ export function openPty(columns: number, rows: number): Pty {
     if (stream.destroyed || ioctl(master, TCGETS, settings) !== 0) return null;
     return { local: settings.readUInt32LE(12), character: (at: number) => settings[17 + at] ?? 0 };
   };
+  const isAlone = () => {
+    const leader = number(TIOCGSID);
+    return leader !== null && number(TIOCGPGRP) === leader && !ignoresStop(leader);
+  };
   const resize = (wide: number, high: number) => {
     const size = Buffer.alloc(8);
     size.writeUInt16LE(Math.min(Math.max(high, 1), 65_535), 0);
@@ -91,9 +98,9 @@ export function openPty(columns: number, rows: number): Pty {
     input: stream as unknown as Writable,
     resize,
     leader: () => number(TIOCGSID),
+    isAlone,
     suspendCharacter: () => {
-      const leader = number(TIOCGSID);
-      const settings = leader === null || number(TIOCGPGRP) !== leader ? null : termios();
+      const settings = isAlone() ? termios() : null;
       return settings === null || (settings.local & ISIG) === 0 ? null : settings.character(VSUSP);
     },
     takesLines: () => ((termios()?.local ?? 0) & ICANON) !== 0,
@@ -103,4 +110,14 @@ export function openPty(columns: number, rows: number): Pty {
     },
     close: () => stream.destroy(),
   };
+}
+
+/** A shell at its prompt ignores SIGTSTP: it stops others. */
+function ignoresStop(pid: number): boolean {
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+    return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals.SIGTSTP - 1))) !== 0n;
+  } catch {
+    return false; // it has ended meanwhile
+  }
 }

@@ -78,7 +78,7 @@ for (const { name, play } of tricks)
       const guarded = guardWorkspace(workspace, []);
       makeRepository(workspace);
       play(workspace);
-      restoreWorkspace(guarded, scratch);
+      restoreWorkspace([guarded], scratch);
       for (const path of [".envrc", ".vscode", ".github/workflows", ".git/hooks/pre-commit"])
         assert.ok(!existsSync(join(workspace, path)), path);
       assert.doesNotMatch(readFileSync(join(workspace, ".git/config"), "utf8"), /fsmonitor/);
@@ -91,7 +91,7 @@ test("a link in the place of the repository is not followed", () =>
     makeRepository(outside);
     const guarded = guardWorkspace(workspace, []);
     symlinkSync(join(outside, ".git"), join(workspace, ".git"));
-    restoreWorkspace(guarded, scratch);
+    restoreWorkspace([guarded], scratch);
     assert.equal(readFileSync(join(outside, ".git/config"), "utf8"), evil);
     assert.ok(existsSync(join(outside, ".git/hooks/pre-commit")));
     assert.ok(!existsSync(join(workspace, ".git")));

@@ -4,7 +4,9 @@
 // Rules: a detached mount is never attached in the host's namespace; each is nosuid and nodev.
 
 import { closeSync, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { native } from "./native.ts";
+import type { HostUser } from "./user.ts";
 
 /** Where the cell's first process collects them; the host's /sys is not shown to a cell. */
 export const stagingFolder = "/sys";
@@ -36,6 +38,22 @@ export function detachedMount(path: string, userNamespace: number): number | nul
   return null;
 }
 
+/** A detached copy of what is mounted at `path`, as it is: for a folder that the cell's user owns and cannot get to. */
+function openTree(path: string): number | null {
+  const fd = native().syscallPath(number.open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  return fd < 0 ? null : fd;
+}
+
+/** True where every folder above `path` lets the user through. Access lists are not read: what they open is staged too. */
+function canReach(path: string, { uid, gid }: HostUser): boolean {
+  for (let at = dirname(path); ; at = dirname(at)) {
+    const { mode, ...owner } = statSync(at);
+    const bit = owner.uid === uid ? 0o100 : owner.gid === gid ? 0o010 : 0o001;
+    if ((mode & bit) === 0) return false;
+    if (at === "/") return true;
+  }
+}
+
 export type StagedMount =
   | { readonly kind: "received"; readonly path: string; readonly directory: boolean }
   /** A symbolic link that lies over a file: a program that replaces the file by renaming replaces what it points to. */
@@ -54,14 +72,25 @@ export interface Staging {
 }
 
 /** `cell`: the first process, and the host's user that it is; ids are mapped only when sallyport is root. */
-export function openStaging(cell: { pid: number; asRoot: boolean }): Staging {
+export function openStaging(cell: { pid: number; asRoot: boolean; user: HostUser }): Staging {
   const mounts: StagedMount[] = [];
   const fds: number[] = [];
   const foreign: string[] = [];
   const sources = new Map<string, string>();
+  const stage = (fd: number, directory: boolean): string => {
+    const staged = `${stagingFolder}/${fds.length}`;
+    fds.push(fd);
+    mounts.push({ kind: "received", path: staged, directory });
+    return staged;
+  };
   const place = (path: string): string => {
     const facts = cell.asRoot ? statSync(path, { throwIfNoEntry: false }) : undefined;
-    if (facts === undefined || facts.uid !== 0) return path;
+    if (facts === undefined) return path;
+    if (facts.uid !== 0) {
+      if (canReach(path, cell.user)) return path;
+      const fd = openTree(path);
+      return fd === null ? path : stage(fd, facts.isDirectory());
+    }
     const userNamespace = openSync(`/proc/${cell.pid}/ns/user`, "r");
     try {
       const fd = detachedMount(path, userNamespace);
@@ -69,10 +98,7 @@ export function openStaging(cell: { pid: number; asRoot: boolean }): Staging {
         foreign.push(path);
         return path;
       }
-      const staged = `${stagingFolder}/${fds.length}`;
-      fds.push(fd);
-      mounts.push({ kind: "received", path: staged, directory: facts.isDirectory() });
-      return staged;
+      return stage(fd, facts.isDirectory());
     } finally {
       closeSync(userNamespace);
     }

@@ -19,6 +19,7 @@ export interface Stdio {
   handedOver(): void;
   resize(columns: number, rows: number): void;
   leader(): number | null;
+  isAlone(): boolean;
   suspendCharacter(): number | null;
   /** False without a terminal. */
   takesLines(): boolean;
@@ -46,6 +47,7 @@ function openTerminal(size: { readonly columns: number; readonly rows: number })
     handedOver: pty.handedOver,
     resize: pty.resize,
     leader: pty.leader,
+    isAlone: pty.isAlone,
     suspendCharacter: pty.suspendCharacter,
     takesLines: pty.takesLines,
     endInput: () => {
@@ -82,6 +84,7 @@ function openPipes(): Stdio {
     },
     resize: () => {},
     leader: () => null,
+    isAlone: () => false,
     suspendCharacter: () => null,
     takesLines: () => false,
     endInput: () => void stdin.end(),

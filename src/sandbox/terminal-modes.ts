@@ -9,8 +9,10 @@ export interface TerminalModes {
   see(bytes: Uint8Array): void;
   /** The program draws on the alternate screen. */
   readonly fullScreen: boolean;
-  /** The cursor stands at the beginning of a line, as far as the last byte tells. */
+  /** The cursor stands at the beginning of a line, as far as the text tells. */
   readonly atLineStart: boolean;
+  /** How often the program has undone all that it had set: it gave the terminal back. */
+  readonly givenBack: number;
   /** Puts a terminal back; empty where nothing was set. */
   leave(): string;
   /** Sets another terminal, or the same one later, as the program has it. */
@@ -57,7 +59,11 @@ export function createTerminalModes(): TerminalModes {
   let other: { keypad: boolean; keys: boolean; style: boolean; region: boolean; graphics: boolean; charset: boolean };
   let pending = "";
   let inString = false;
+  /** The last byte of text, and that of the main screen while another is up. */
   let last = 10;
+  let lastOnMain = 10;
+  let clean = true;
+  let givenBack = 0;
   const reset = () => {
     modes.clear();
     keyboard = [];
@@ -71,6 +77,9 @@ export function createTerminalModes(): TerminalModes {
     else if (text === "=" || text === ">") other.keypad = text === "=";
     else if (/^\([^ ]$/.test(text)) other.charset = text !== "(B";
     else if (text.startsWith("[")) control(text.slice(1));
+    const isClean = modes.size === 0 && keyboard.length === 0 && !other.keypad;
+    if (isClean && !clean) givenBack += 1;
+    clean = isClean;
   }
 
   function control(text: string): void {
@@ -97,8 +106,16 @@ export function createTerminalModes(): TerminalModes {
   function set(mode: number, on: boolean): void {
     const start = initial.get(mode);
     if (start === undefined) return;
+    const before = isAlternate();
     if (on === start) modes.delete(mode);
     else modes.set(mode, on);
+    // The cursor of the main screen is where it was when the other one came up.
+    if (!before && isAlternate()) lastOnMain = last;
+    else if (before && !isAlternate()) last = lastOnMain;
+  }
+
+  function isAlternate(): boolean {
+    return alternate.some((mode) => modes.get(mode) === true);
   }
 
   /** Goes on with a sequence that has begun; gives where in `text` ordinary output begins again. */
@@ -134,12 +151,13 @@ export function createTerminalModes(): TerminalModes {
   return {
     see(bytes) {
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-      if (buffer.length === 0) return;
-      last = buffer[buffer.length - 1] as number;
       for (let at = 0; at < buffer.length; ) {
         if (pending === "" && !inString) {
-          at = buffer.indexOf(ESC, at);
-          if (at < 0) return;
+          const next = buffer.indexOf(ESC, at);
+          const end = next < 0 ? buffer.length : next;
+          if (end > at) last = buffer[end - 1] as number;
+          if (next < 0) return;
+          at = next;
         }
         // Piecewise: a chunk may hold one sequence and a megabyte of text.
         const piece = buffer.toString("latin1", at, at + 256);
@@ -147,7 +165,10 @@ export function createTerminalModes(): TerminalModes {
       }
     },
     get fullScreen() {
-      return alternate.some((mode) => modes.get(mode) === true);
+      return isAlternate();
+    },
+    get givenBack() {
+      return givenBack;
     },
     get atLineStart() {
       return last === 10 || last === 13;

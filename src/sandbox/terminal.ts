@@ -29,8 +29,12 @@ export interface PersonsTerminal {
   readonly modes: TerminalModes;
 }
 
-/** How long a program that was given Ctrl-Z may take to stop itself, and how often that is looked at. Milliseconds. */
+/**
+ * How long a program that was given Ctrl-Z may take to stop itself, or to give the terminal back, and how often that is looked
+ * at. Milliseconds.
+ */
 const stopsWithin = 2_000;
+const givesBackWithin = 600;
 const stopLook = 50;
 
 /** Connects until the cell ends; gives the function that puts the terminal back. */
@@ -52,16 +56,19 @@ export function attachTerminal(cell: RunningCell, { input, output, size, modes }
     const stop = cell.suspendCharacter();
     const at = stop === null || !suspension.possible() ? -1 : chunk.indexOf(stop);
     cell.stdin.write(at < 0 ? chunk : Buffer.concat([chunk.subarray(0, at), chunk.subarray(at + 1)]));
+    clearInterval(looking ?? undefined);
     if (at >= 0) suspension.ask();
-    else if (asksToStop(chunk)) watchForStop();
+    else if (asksToStop(chunk) && cell.isAlone()) watchForStop();
   };
-  // In raw mode Ctrl-Z is the program's own key: where it stops itself, so do we.
+  // In raw mode Ctrl-Z is the program's own key: where it stops itself, so do we. Most cannot: alone in its session, the kernel
+  // takes no SIGTSTP from it (POSIX: orphaned process group). Whoever gives the terminal back right after Ctrl-Z wants to.
   const watchForStop = () => {
     const begun = performance.now();
-    clearInterval(looking ?? undefined);
+    const { givenBack } = modes;
     looking = setInterval(() => {
-      const stopped = cell.isStopped();
-      if (stopped || performance.now() - begun > stopsWithin) clearInterval(looking ?? undefined);
+      const took = performance.now() - begun;
+      const stopped = cell.isStopped() || (modes.givenBack > givenBack && took < givesBackWithin);
+      if (stopped || took > stopsWithin) clearInterval(looking ?? undefined);
       if (stopped && suspension.possible()) suspension.ask();
     }, stopLook);
   };

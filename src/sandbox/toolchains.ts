@@ -4,6 +4,7 @@
 
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
 
 /** Relative to HOME. */
 const toolchainRoots = [
@@ -111,6 +112,10 @@ const credentials = [
   ".sallyport",
 ] as const;
 
+export function credentialPaths(home: string): string[] {
+  return credentials.map((path) => join(home, path));
+}
+
 export interface HomeQuestion {
   readonly home: string;
   /** PATH as the agent will have it. */
@@ -123,7 +128,7 @@ export interface HomeQuestion {
 
 /** Absolute paths to show read-only, and those below them to hide. */
 export function visibleHome(question: HomeQuestion): { show: string[]; hide: string[] } {
-  const secret = credentials.map((path) => join(question.home, path));
+  const secret = credentialPaths(question.home);
   const wanted = toolchainRoots.map((path) => join(question.home, path));
   wanted.push(...question.path.split(":").filter((path) => path.startsWith("/")));
   if (question.program !== null) wanted.push(...programRoots(question.program));
@@ -195,9 +200,4 @@ function packageRoot(file: string): string | null {
 
 function real(path: string): string {
   return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
-}
-
-/** True for the folder itself and what lies below it. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
 }

@@ -15,12 +15,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { isWithin } from "#lib/file-path.ts";
+import type { AgentView } from "./agent-state.ts";
+import { byDepth, type Files } from "./files.ts";
+import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
 import { findProgram } from "./program.ts";
 import { clearWay } from "./put-right.ts";
 import type { Staging } from "./staging.ts";
-import { isWithin, systemFolders, visibleHome } from "./toolchains.ts";
+import { systemFolders, visibleHome } from "./toolchains.ts";
 import { bundlePaths, type Trust, trustPaths } from "./trust.ts";
 import type { HostUser } from "./user.ts";
 import type { Guarded } from "./workspace.ts";
@@ -34,9 +38,15 @@ export interface View {
   readonly sallyportHome: string;
   /** A folder of this run on the host, for private copies (git configurations). */
   readonly scratch: string;
+  /** A file that says what is to be put right, while this run has not done so; see interrupted.ts. */
+  readonly note: string;
   /** Files of the workspace to keep read-only, such as the policy. */
   readonly readOnly: readonly string[];
+  /** What the policy's `[filesystem]` says; null: nothing. */
+  readonly files: Files | null;
   readonly trust: Trust | null;
+  /** What the agent's profile shows of its state; null: nothing. */
+  readonly agent: AgentView | null;
 }
 
 export interface ViewArguments {
@@ -50,7 +60,7 @@ export interface ViewArguments {
 
 /** Files of /etc, copied: a mount each would cost more than reading them. */
 const etcFiles =
-  /^(ca-certificates\.conf|ld\.so\.(cache|conf)|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|bash\.bashrc|bashrc|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|magic|magic\.mime|gitconfig|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|nanorc|netconfig|odbc.*\.ini)$/;
+  /^(ca-certificates\.conf|ld\.so\.(cache|conf)|ld-musl-.*\.path|localtime|timezone|mime\.types|protocols|services|networks|host\.conf|gai\.conf|inputrc|profile|bash\.bashrc|bashrc|debian_version|os-release|lsb-release|redhat-release|system-release|alpine-release|fedora-release|SuSE-release|arch-release|issue|magic|magic\.mime|login\.defs|shells|locale\.alias|locale\.conf|rpc|ethertypes|nanorc|netconfig|odbc.*\.ini)$/;
 const etcFolders =
   /^(alternatives|profile\.d|terminfo|fonts|java.*|perl|python3?(\.\d+)?|ImageMagick.*|pki|crypto-policies|php|R|xml|zsh|fish|maven)$/;
 const largestCopy = 32 * 1024; // bytes
@@ -65,7 +75,7 @@ export interface ViewQuestion {
   readonly path: string;
   readonly user: HostUser;
   readonly limits: Limits;
-  readonly guarded: Guarded;
+  readonly guarded: readonly Guarded[];
   readonly staging: Staging;
 }
 
@@ -81,8 +91,8 @@ export function viewArguments({
 }: ViewQuestion): ViewArguments {
   const args: (string | number)[] = [];
   const data: Buffer[] = [];
-  const file = (target: string, text: string) => {
-    args.push("--perms", "0644", "--file", data.length, target);
+  const file = (target: string, text: string, perms = "0644") => {
+    args.push("--perms", perms, "--file", data.length, target);
     data.push(Buffer.from(text));
   };
   const folder = (target: string) => args.push("--perms", "0755", "--dir", target);
@@ -93,7 +103,10 @@ export function viewArguments({
       if (![...systemFolders, "/tmp", "/dev", "/proc"].some((shown) => isWithin(at, shown))) folder(at);
   };
 
+  const deny = view.files?.deny ?? [];
+  const isDenied = (path: string) => deny.some((at) => isWithin(path, at));
   for (const at of systemFolders) {
+    if (isDenied(at)) continue;
     const kind = lstatSync(at, { throwIfNoEntry: false });
     if (kind?.isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
     else if (kind?.isDirectory()) args.push("--ro-bind", at, at);
@@ -108,7 +121,7 @@ export function viewArguments({
   for (const entry of readdirSync("/etc", { withFileTypes: true })) {
     const at = `/etc/${entry.name}`;
     const isFile = etcFiles.test(entry.name);
-    if (!isFile && !etcFolders.test(entry.name)) continue;
+    if ((!isFile && !etcFolders.test(entry.name)) || isDenied(at)) continue;
     if (entry.isSymbolicLink()) args.push("--symlink", readlinkSync(at), at);
     else if (entry.isDirectory()) args.push("--ro-bind-try", at, at);
     else if (isFile && entry.isFile()) copyFile(at, args, data);
@@ -130,6 +143,9 @@ export function viewArguments({
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\nethers: files\nrpc: files\n",
   );
   file("/etc/machine-id", `${"0".repeat(31)}1\n`);
+  file("/etc/gitconfig", gitSettings({ home, workspace: view.workspace }));
+  folder(dirname(gitPrograms.askpass));
+  for (const [path, text] of Object.entries(gitProgramTexts)) file(path, text, "0755");
   trustArguments(view.trust, staging, args, data);
 
   parents(home);
@@ -141,25 +157,59 @@ export function viewArguments({
       ? findProgram(join(cwd, first), path)
       : findProgram(first, path);
   const { show, hide } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
-  for (const at of [...show, view.workspace])
+  const named = byDepth([...(view.files?.read ?? []), ...(view.files?.write ?? [])]);
+  const state = (view.agent?.show ?? []).filter(({ path }) => !isDenied(path));
+  for (const at of [...show, ...state.map(({ path }) => path), ...named, view.workspace])
     if (isWithin(at, home) && at !== home) clearWay(view.home.folder, join(view.home.folder, at.slice(home.length)));
-  for (const at of show) {
-    parents(at);
-    args.push("--ro-bind-try", staging.source(at), at);
+  for (const at of show)
+    if (!isDenied(at)) {
+      parents(at);
+      args.push("--ro-bind-try", staging.source(at), at);
+    }
+  close(hide, args);
+  for (const { path, source, writable } of state) {
+    parents(path);
+    args.push(writable ? "--bind" : "--ro-bind", staging.source(source), path);
   }
-  for (const at of hide)
+  for (const { path, text } of view.agent?.files ?? []) {
+    parents(path);
+    file(path, text);
+  }
+
+  const writable = view.files?.write ?? [];
+  const bind = (at: string) => {
+    parents(at);
+    args.push(writable.includes(at) ? "--bind" : "--ro-bind", staging.source(at), at);
+  };
+  for (const at of named) if (!isWithin(at, view.workspace)) bind(at);
+  parents(view.workspace);
+  const workspace = staging.source(view.workspace);
+  args.push(view.files?.workspace === "read" ? "--ro-bind" : "--bind", workspace, view.workspace);
+  for (const at of named)
+    if (isWithin(at, view.workspace)) args.push("--bind", workspace + at.slice(view.workspace.length), at);
+  const shared = guarded.filter((one) => one.outside && !writable.includes(one.workspace));
+  for (const { workspace: at } of shared) {
+    parents(at);
+    args.push("--bind", staging.source(at), at);
+  }
+  guardArguments(guarded, view.scratch, staging, args);
+  const shown = [...systemFolders, "/etc", ...show, ...named, ...shared.map((one) => one.workspace), view.workspace];
+  close(
+    deny.filter((at) => !hide.includes(at) && shown.some((folder) => at !== folder && isWithin(at, folder))),
+    args,
+  );
+  args.push("--remount-ro", "/dev", "--remount-ro", "/");
+  return { args, data, program };
+}
+
+/** A folder is empty from here on, a file cannot be opened. */
+function close(paths: readonly string[], args: (string | number)[]): void {
+  for (const at of paths)
     args.push(
       ...(lstatSync(at).isDirectory()
         ? ["--perms", "0555", "--tmpfs", at, "--remount-ro", at]
         : ["--ro-bind", "/dev/null", at]),
     );
-
-  parents(view.workspace);
-  const workspace = staging.source(view.workspace);
-  args.push("--bind", workspace, view.workspace);
-  guardArguments(guarded, workspace, view.scratch, staging, args);
-  args.push("--remount-ro", "/dev", "--remount-ro", "/");
-  return { args, data, program };
 }
 
 /** What the cell's user may not read is not there. */
@@ -220,23 +270,26 @@ function trustArguments(trust: Trust | null, staging: Staging, args: (string | n
 
 /** Mounts that keep what runs on the host later; their parents are mounts too, or they could be renamed away. */
 function guardArguments(
-  guarded: Guarded,
-  workspace: string,
+  guarded: readonly Guarded[],
   scratch: string,
   staging: Staging,
   args: (string | number)[],
 ): void {
-  const source = (path: string) => workspace + path.slice(guarded.workspace.length);
-  for (const path of guarded.around) args.push("--bind", source(path), path);
-  for (const path of guarded.readOnly) args.push("--ro-bind", source(path), path);
-  if (guarded.gitConfigs.length === 0) return;
-  guarded.gitConfigs.forEach((path, at) => {
-    mkdirSync(privateCopy(scratch, at, ""), { recursive: true });
-    writeFileSync(privateCopy(scratch, at), readFileSync(path));
-    writeFileSync(join(scratch, `git-config-${at}`), readFileSync(path));
-    staging.link(source(path), `${scratchPath}/${at}/config`);
-  });
-  args.push("--perms", "0755", "--dir", scratchPath, "--bind", staging.source(join(scratch, "git")), scratchPath);
+  let copies = 0;
+  for (const { workspace, around, readOnly, gitConfigs } of guarded) {
+    const source = (path: string) => staging.source(workspace) + path.slice(workspace.length);
+    for (const path of around) args.push("--bind", source(path), path);
+    for (const path of readOnly) args.push("--ro-bind", source(path), path);
+    for (const path of gitConfigs) {
+      const at = copies++;
+      mkdirSync(privateCopy(scratch, at, ""), { recursive: true });
+      writeFileSync(privateCopy(scratch, at), readFileSync(path));
+      writeFileSync(join(scratch, `git-config-${at}`), readFileSync(path));
+      staging.link(source(path), `${scratchPath}/${at}/config`);
+    }
+  }
+  if (copies > 0)
+    args.push("--perms", "0755", "--dir", scratchPath, "--bind", staging.source(join(scratch, "git")), scratchPath);
 }
 
 /** On the host: the copy of the nth git configuration that the agent writes. */

@@ -13,7 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Failure } from "#core/failure.ts";
-import { isWithin, visibleHome } from "./toolchains.ts";
+import { isWithin } from "#lib/file-path.ts";
+import { visibleHome } from "./toolchains.ts";
 import { checkWorkspace, guardWorkspace, removeAdditions } from "./workspace.ts";
 
 const base = mkdtempSync(join(tmpdir(), "workspace-test-"));

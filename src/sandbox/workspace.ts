@@ -7,8 +7,10 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { isWithin } from "#lib/file-path.ts";
+import { parseGitConfig } from "./git-config.ts";
+import { isBelow } from "./git-index.ts";
 import { codeOf, reaching, standsAt, takeAway } from "./put-right.ts";
-import { isWithin } from "./toolchains.ts";
 
 const refusedExactly = [
   "/",
@@ -63,11 +65,16 @@ export function checkWorkspace(folder: string, kept: { home: string; sallyportHo
   if (isWithin(home, path)) throw refuse(path === home ? "it is the home folder" : "it contains the home folder");
   if (isWithin(sallyportHome, path)) throw refuse("it contains sallyport's own home");
   if (isWithin(path, sallyportHome)) throw refuse("it lies in sallyport's own home");
-  if (refusedExactly.includes(path) || refusedBelow.some((at) => isWithin(path, at)))
-    throw refuse("it belongs to the system");
-  for (const name of [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config"])
-    if (isWithin(path, join(home, name))) throw refuse(`it lies in ~/${name}`);
+  const reason = systemReason(path, home);
+  if (reason !== null) throw refuse(reason);
   return path;
+}
+
+/** Why no agent may write in a folder of the machine's own, or among the caller's keys; null where it may. */
+export function systemReason(path: string, home: string): string | null {
+  if (refusedExactly.includes(path) || refusedBelow.some((at) => isWithin(path, at))) return "it belongs to the system";
+  const name = [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config"].find((at) => isWithin(path, join(home, at)));
+  return name === undefined ? null : `it lies in ~/${name}`;
 }
 
 /** A home that is not there, or that may not be looked into, is known by its name alone; opening it says what is wrong. */
@@ -81,7 +88,10 @@ function realPath(path: string): string {
 
 /** What stood at a path that is watched; the agent's own additions are known by it at the end. */
 export interface Guarded {
+  /** The folder that all paths lie in: the workspace, or another folder that the agent may write. */
   readonly workspace: string;
+  /** True for another folder: its paths are told in full. */
+  readonly outside: boolean;
   /** Present: a mount lies over them, with those in `around` as mounts of their own so that they cannot be renamed. */
   readonly readOnly: readonly string[];
   readonly around: readonly string[];
@@ -92,17 +102,61 @@ export interface Guarded {
   readonly gitConfigs: readonly string[];
   /** Folders of git whose `config` and hooks the agent may make, because there are none yet. */
   readonly newGit: string | null;
+  /** The git folder of this work tree, where its index is; null where there was none. */
+  readonly git: string | null;
+  /** The folder in it, or beside it, that holds the folders of submodules. */
+  readonly modules: string | null;
 }
 
-/** Looks at a fixed number of paths. `also`: files of the workspace to keep, such as the policy. */
-export function guardWorkspace(workspace: string, also: readonly string[]): Guarded {
+/** Looks at a fixed number of paths, and at what `.gitmodules` names. `also`: files of the workspace to keep, such as the policy. */
+export function guardWorkspace(workspace: string, also: readonly string[], outside = false): Guarded {
+  const guards = createGuards(workspace);
+  for (const name of protectedEntries) guards.keep(join(workspace, name));
+  for (const path of also) if (isWithin(path, workspace) && path !== workspace) guards.keep(path);
+  const git = join(workspace, ".git");
+  const facts = lstatSync(git, { throwIfNoEntry: false });
+  if (facts?.isDirectory()) {
+    guards.repository(git);
+  } else if (facts !== undefined) guards.keep(git); // a worktree's or a link: it stays what it is
+  if (facts !== undefined)
+    for (const path of submodulePaths(workspace)) guards.submodule(join(workspace, path, ".git"));
+  return {
+    ...guards.all,
+    outside,
+    newGit: facts === undefined ? git : null,
+    git: facts?.isDirectory() ? git : null,
+    modules: facts?.isDirectory() ? join(git, "modules") : null,
+  };
+}
+
+/** The folder that a repository's worktrees share (`git worktree`), of which this work tree's own is `own`. */
+export function guardShared(shared: string, own: string): Guarded {
+  const guards = createGuards(shared);
+  guards.repository(shared);
+  return { ...guards.all, outside: true, newGit: null, git: null, modules: join(own, "modules") };
+}
+
+interface Guards {
+  readonly all: Pick<Guarded, "workspace" | "readOnly" | "around" | "absent" | "links" | "gitConfigs">;
+  /** A file or folder that stays what it is, or stays away. */
+  keep(path: string): void;
+  /** A folder of git's, with those of its submodules and worktrees. */
+  repository(folder: string): void;
+  /** What stands for a submodule's folder of git: a file that names one, or such a folder itself. */
+  submodule(path: string): void;
+}
+
+function createGuards(top: string): Guards {
   const readOnly: string[] = [];
   const around = new Set<string>();
   const absent: string[] = [];
   const links = new Map<string, string>();
   const gitConfigs: string[] = [];
-  const guard = (path: string) => {
-    for (const part of components(workspace, path)) {
+  const surround = (path: string) => {
+    for (const part of components(top, path)) around.add(part);
+  };
+  const keep = (path: string) => {
+    for (const part of components(top, path)) {
       const facts = lstatSync(part, { throwIfNoEntry: false });
       if (facts === undefined) return void absent.push(path);
       if (facts.isSymbolicLink()) return void links.set(part, readlinkSync(part));
@@ -111,62 +165,70 @@ export function guardWorkspace(workspace: string, also: readonly string[]): Guar
       else return; // a file where a folder would have to be
     }
   };
-  for (const name of protectedEntries) guard(join(workspace, name));
-  for (const path of also) if (isWithin(path, workspace) && path !== workspace) guard(path);
-  const git = join(workspace, ".git");
-  const facts = lstatSync(git, { throwIfNoEntry: false });
-  const guardGit = (folder: string) => {
-    around.add(folder);
-    for (const name of protectedInGit) guard(join(folder, name));
+  const keepGit = (folder: string) => {
+    surround(folder);
+    for (const name of protectedInGit) keep(join(folder, name));
     if (lstatSync(join(folder, "config"), { throwIfNoEntry: false })?.isFile()) gitConfigs.push(join(folder, "config"));
   };
-  if (facts?.isDirectory()) {
-    guardGit(git);
-    for (const module of gitModules(join(git, "modules"))) {
-      for (const part of components(workspace, dirname(module))) around.add(part);
-      guardGit(module);
-    }
-    // A worktree elsewhere on the host takes its configuration from where these say.
-    for (const tree of foldersOf(join(git, "worktrees"))) {
-      for (const part of components(workspace, tree)) around.add(part);
-      for (const name of ["commondir", "config.worktree"]) guard(join(tree, name));
-    }
-  } else if (facts !== undefined) guard(git); // a worktree's or a link: it stays what it is
   return {
-    workspace,
-    readOnly,
-    around: [...around],
-    absent,
-    links,
-    gitConfigs,
-    newGit: facts === undefined ? git : null,
+    get all() {
+      return { workspace: top, readOnly, around: [...around], absent, links, gitConfigs };
+    },
+    keep,
+    repository: (folder) => {
+      keepGit(folder);
+      for (const module of gitModules(join(folder, "modules"))) keepGit(module);
+      // A worktree elsewhere on the host takes its configuration from where these say.
+      for (const tree of foldersOf(join(folder, "worktrees"))) {
+        surround(tree);
+        for (const name of ["commondir", "config.worktree"]) keep(join(tree, name));
+        for (const module of gitModules(join(tree, "modules"))) keepGit(module);
+      }
+    },
+    submodule: (path) => {
+      for (const part of components(top, dirname(path)))
+        if (!lstatSync(part, { throwIfNoEntry: false })?.isDirectory()) return; // not checked out: seen to at the end
+      const facts = lstatSync(path, { throwIfNoEntry: false });
+      if (facts?.isDirectory()) keepGit(path);
+      else if (facts !== undefined) keep(path);
+    },
   };
 }
 
-/** Folders of submodules, at most 256; a submodule's name may have slashes, and submodules their own. */
-function gitModules(folder: string, found: string[] = []): string[] {
-  if (found.length >= 256 || !lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return found;
+/** Where `.gitmodules` says that submodules are. */
+function submodulePaths(workspace: string): string[] {
+  const text = readAgentFile(workspace, join(workspace, ".gitmodules"));
+  if (text === null) return [];
+  return (parseGitConfig(text) ?? [])
+    .filter(({ section, key, value }) => section === "submodule" && key === "path" && isBelow(value))
+    .slice(0, 256)
+    .map(({ value }) => value);
+}
+
+/** Folders of submodules, at most `most`; a submodule's name may have slashes, and submodules their own. */
+export function gitModules(folder: string, most = 256, found: string[] = []): string[] {
+  if (found.length >= most || !lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return found;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     const path = join(folder, entry.name);
-    if (!lstatSync(join(path, "HEAD"), { throwIfNoEntry: false })) gitModules(path, found);
+    if (!lstatSync(join(path, "HEAD"), { throwIfNoEntry: false })) gitModules(path, most, found);
     else {
-      if (found.length < 256) found.push(path);
-      gitModules(join(path, "modules"), found);
+      if (found.length < most) found.push(path);
+      gitModules(join(path, "modules"), most, found);
     }
   }
   return found;
 }
 
 /** Folders in a folder, at most 256. */
-function foldersOf(folder: string): string[] {
+export function foldersOf(folder: string): string[] {
   if (!lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
   const found = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   return found.slice(0, 256).map((entry) => join(folder, entry.name));
 }
 
 /** Every path from below `top` down to `path`. */
-function components(top: string, path: string): string[] {
+export function components(top: string, path: string): string[] {
   const parts: string[] = [];
   for (let at = path; at !== top && at.length > top.length; at = dirname(at)) parts.unshift(at);
   return parts;
@@ -174,7 +236,7 @@ function components(top: string, path: string): string[] {
 
 /** Something put right after the run. */
 export interface Restored {
-  /** Relative to the workspace. */
+  /** Relative to the workspace; in full where it is elsewhere. */
   readonly path: string;
   readonly action: "removed" | "link_restored" | "config_filtered" | "config_carried_over";
   /** Dropped or carried keys of a configuration; empty otherwise. */
@@ -196,9 +258,8 @@ export function removeAdditions(
   const { workspace } = guarded;
   const at = (path: string) => standsAt(workspace, path);
   const take = (path: string) => {
-    const name = path.slice(workspace.length + 1);
-    takeAway(workspace, path, join(attic, name));
-    restored.push({ path: name, action: "removed", keys: [] });
+    takeAway(workspace, path, join(attic, path.slice(workspace.length + 1)));
+    restored.push({ path: toldAs(guarded, path), action: "removed", keys: [] });
   };
   const each = (paths: Iterable<string>, act: (path: string) => void) => {
     for (const path of paths) {
@@ -225,26 +286,33 @@ export function removeAdditions(
     if (facts?.isSymbolicLink() && readlinkSync(path) === target) return;
     if (facts !== undefined) take(path);
     reaching(workspace, path, () => symlinkSync(target, path));
-    restored.push({ path: path.slice(workspace.length + 1), action: "link_restored", keys: [] });
+    restored.push({ path: toldAs(guarded, path), action: "link_restored", keys: [] });
   });
   const { newGit } = guarded;
   if (newGit === null) return restored;
-  // A repository that the agent made keeps all but what would run.
   each([newGit], () => {
     const facts = at(newGit);
     if (facts !== undefined && !facts.isDirectory()) take(newGit);
   });
-  if (!at(newGit)?.isDirectory()) return restored;
-  each(
-    protectedInGit.map((name) => join(newGit, name)),
-    (path) => {
-      const facts = at(path);
-      if (facts === undefined) return;
-      const samples = path === join(newGit, "hooks") && facts.isDirectory();
-      if (!samples || !reaching(workspace, path, () => onlySamples(path))) take(path);
-    },
-  );
+  if (at(newGit)?.isDirectory()) each(additionsToGit(workspace, newGit), take);
   return restored;
+}
+
+/** A repository that the agent made keeps all but what would run. */
+export function additionsToGit(top: string, git: string): string[] {
+  return protectedInGit
+    .map((name) => join(git, name))
+    .filter((path) => {
+      const facts = standsAt(top, path);
+      if (facts === undefined) return false;
+      const samples = path === join(git, "hooks") && facts.isDirectory();
+      return !samples || !reaching(top, path, () => onlySamples(path));
+    });
+}
+
+/** A path as the person is told of it. */
+export function toldAs({ workspace, outside }: Guarded, path: string): string {
+  return outside ? path : path.slice(workspace.length + 1);
 }
 
 /** git's own template has hooks that do nothing until they are renamed. */

@@ -17,6 +17,8 @@ export interface SessionStart {
   readonly agent_id: string;
   readonly owner: string;
   readonly policy: { readonly id: string; readonly version: number; readonly digest: string };
+  /** The grant it runs under; absent for the machine's own user. */
+  readonly token?: { readonly jti: string; readonly task: string | null; readonly chain: readonly string[] };
   /** ISO 8601, UTC, ms. */
   readonly started: string;
   readonly sallyport: string;

@@ -55,6 +55,7 @@ export interface Owned {
 /** Each package of package.json's dependencies has one owning part. */
 export const packages: readonly Owned[] = [
   { what: "commander", owners: ["cli"], why: "the command line's own" },
+  { what: "@biscuit-auth/biscuit-wasm", owners: ["identity"], why: "tokens are made and verified in one place" },
   { what: "koffi", owners: ["sandbox"], why: "system calls that Node lacks are made in one place" },
   { what: "smol-toml", owners: ["policy"], why: "policy text is read in one place" },
   { what: "yaml", owners: ["policy"], why: "policy text is read in one place" },
@@ -233,6 +234,12 @@ export const programs: readonly string[] = ["bin/", "src/sandbox/cell-init.mjs"]
 /** Files that keep something at their top level between calls, each with the reason. */
 export const keepers: Readonly<Record<string, string>> = {
   "src/sandbox/native.ts": "the C library is loaded once a process, by the first call",
+  "src/identity/token/biscuit.ts": "the library is loaded once a process, by the first call",
+};
+
+/** Files that import what only running them would tell, each with the reason. */
+export const unseenImports: Readonly<Record<string, string>> = {
+  "src/identity/token/biscuit.ts": "the package's own entry cannot be loaded by Node, so its parts are",
 };
 
 /** Folder and file names that say nothing. */

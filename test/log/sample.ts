@@ -32,6 +32,7 @@ export function subjectOf(session: string): Subject {
     policy_version: 1,
     policy_digest: `sha256:${"ab".repeat(32)}`,
     session,
+    token: null,
   };
 }
 

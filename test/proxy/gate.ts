@@ -50,6 +50,7 @@ export function createTestGate(
       policy_version: 1,
       policy_digest: `sha256:${"0".repeat(64)}`,
       session: "s-1",
+      token: null,
     },
     judge: (action, effect) => record(action, answer(action), effect),
     witness: (action) => record(action, answer(action)),

@@ -36,9 +36,19 @@ terminate_on_policy_violation = true
 audit_all_actions = true
 `;
 
-test("the sample policy parses unchanged", async () => {
-  const ran = await place.run(["policy", "check", place.policy(sample)]);
-  assert.equal(ran.code, 0, ran.stderr);
+test("the sample policy parses unchanged, and check says with exit code 1 what no run of this build can enforce", async () => {
+  const file = place.policy(sample);
+  const ran = await place.run(["policy", "check", "--json", file]);
+  assert.equal(ran.code, 1);
+  const { valid, enforced, errors, warnings } = JSON.parse(ran.stdout) as {
+    valid: boolean;
+    enforced: boolean;
+    errors: unknown[];
+    warnings: { code: string; place: string }[];
+  };
+  assert.deepEqual([valid, enforced, errors], [true, false, []]);
+  assert.ok(warnings.every(({ code }) => code === "not_enforced_yet"));
+  assert.ok(warnings.some(({ place: at }) => at === `${file}:4:1`));
 });
 
 test("the sample policy means what it says", async () => {
@@ -76,8 +86,8 @@ violation_protocol:
 test("the operators' YAML parses unchanged and means the same", async () => {
   const file = join(place.root, "policy.yaml");
   writeFileSync(file, operators);
-  const checked = await place.run(["policy", "check", file]);
-  assert.equal(checked.code, 0, checked.stderr);
+  const checked = await place.run(["policy", "check", "--json", file]);
+  assert.equal(JSON.parse(checked.stdout).valid, true, checked.stdout);
   const cases: readonly (readonly [string, RegExp])[] = [
     ["https://api.openai.com/v1/responses", /^allowed/],
     ["http://internal-db.local/", /^allowed/],

@@ -33,6 +33,9 @@ export function createLineWriter(subject: Subject): LineWriter {
     owner: subject.owner,
     policy_id: subject.policy_id,
     policy_version: subject.policy_version,
+    ...(subject.token === null
+      ? {}
+      : { chain: subject.token.chain, task: subject.token.task, token_id: subject.token.jti }),
   })},"time":"`;
   const decisions = new WeakMap<Decision, string>();
 

@@ -78,8 +78,7 @@ export function verifySession(folder: string): Verification {
 type Outputs = ReadonlyMap<"stdout" | "stderr", OutputCheck>;
 
 function openOutputs(folder: string, chain: Chain): Outputs {
-  const open = (stream: "stdout" | "stderr") =>
-    openOutputCheck(join(folder, files[stream]), files[stream], chain.note);
+  const open = (stream: "stdout" | "stderr") => openOutputCheck(join(folder, files[stream]), files[stream], chain.note);
   return new Map([
     ["stdout", open("stdout")],
     ["stderr", open("stderr")],

@@ -39,6 +39,7 @@ function createGate() {
       policy_version: 1,
       policy_digest: `sha256:${"0".repeat(64)}`,
       session: "test",
+      token: null,
     },
     judge(action, effect) {
       heard.push({ action });

@@ -131,9 +131,14 @@ export class UpstreamPool {
     this.#open.delete(connection);
   }
 
+  /** Ends every connection; new ones may be made. */
+  cut(): void {
+    for (const connection of this.#open) connection.destroy();
+  }
+
   close(): void {
     this.#closed = true;
-    for (const connection of this.#open) connection.destroy();
+    this.cut();
     this.#origins.clear();
   }
 

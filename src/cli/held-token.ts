@@ -1,0 +1,152 @@
+// The token that a run is under: verified once, then held against what is revoked while it runs. Loaded only where there is one.
+
+import { readAgent } from "#control/store/agents.ts";
+import { policyOf, readPolicy } from "#control/store/policies.ts";
+import { type RevocationListener, watchRevocations } from "#control/store/revocation-watch.ts";
+import { currentEpoch, type Revocation } from "#control/store/revocations.ts";
+import { Failure } from "#core/failure.ts";
+import type { Subject } from "#core/subject.ts";
+import type { Termination } from "#core/termination.ts";
+import { createStanding, type HeldStanding } from "#enforce/standing.ts";
+import { closedRules, endedBy } from "#identity/revoked.ts";
+import type { Verification, VerifiedToken } from "#identity/token/verify.ts";
+import { narrowingPolicy } from "#policy/narrow.ts";
+import type { Policy } from "#policy/policy.ts";
+import type { Home } from "./home.ts";
+import type { Attempt } from "./refused-run.ts";
+import { readToken } from "./token-source.ts";
+
+export interface HeldToken {
+  readonly who: Omit<Subject, "policy_digest" | "session">;
+  readonly policy: Policy;
+  /** Of the authority and of every hand after it, in their order. */
+  readonly narrowings: readonly Policy[];
+  readonly standing: HeldStanding;
+  /** Follows revocations and the expiry until `close`. `session` is the run's own id. */
+  watch(session: string, o: WatchedRun): { close(): void };
+}
+
+export interface WatchedRun {
+  /** Nothing passes any more: what is open is to be closed, and the run ended. */
+  ended(kind: Termination["kind"], detail: string, revocation: Revocation | null): void;
+  /** Nothing passes by these rules any more: what is open by them is to be closed. */
+  closed(rules: readonly string[], revocation: Revocation): void;
+}
+
+/**
+ * A refusal is recorded as a session of its own before it is thrown.
+ * @throws Failure token_invalid, token_expired, token_revoked, agent_unknown, policy_unknown, home_damaged
+ */
+export async function holdToken(home: Home, text: string, attempt: Attempt): Promise<HeldToken> {
+  const epoch = currentEpoch(home.revoked);
+  const verification = await readToken(home, text, Math.floor(Date.now() / 1000));
+  try {
+    return hold(home, epoch, verification);
+  } catch (error) {
+    if (error instanceof Failure) {
+      const { recordRefused } = await import("./refused-run.ts");
+      await recordRefused(home, attempt, verification.token, error);
+    }
+    throw error;
+  }
+}
+
+/** @throws Failure */
+function hold(home: Home, epoch: number, verification: Verification): HeldToken {
+  if (!verification.ok) {
+    throw new Failure(verification.reason, `the token does not hold: ${verification.detail}`, {
+      place: "SALLYPORT_TOKEN",
+      remedy: "Issue another: sallyport auth issue-token; sallyport auth inspect-token says what this one is.",
+    });
+  }
+  const { token } = verification;
+  const bound = token.narrowings.find((narrowing) => narrowing.session !== undefined);
+  if (bound !== undefined) {
+    throw new Failure("token_invalid", `the token is for the run ${bound.session} alone`, {
+      place: "SALLYPORT_TOKEN",
+      remedy: "Start this run under a token of its own.",
+    });
+  }
+  const policy = grantedPolicy(home, token);
+  const narrowings = token.narrowings.flatMap((narrowing, index) =>
+    narrowing.policy === undefined ? [] : [narrowingPolicy(narrowing.policy, `the token's block ${index + 1}`)],
+  );
+  const standing = createStanding(token.expires * 1000, Date.now);
+  return {
+    who: whoOf(home, token),
+    policy,
+    narrowings,
+    standing,
+    watch: (session, run) => watch(home, token, session, epoch, standing, run),
+  };
+}
+
+/** @throws Failure token_invalid, policy_unknown, home_damaged */
+function grantedPolicy(home: Home, { grant }: VerifiedToken): Policy {
+  const record = readPolicy(home.policies, grant.policy, grant.policy_version);
+  if (record.digest === grant.policy_digest) return policyOf(record);
+  throw new Failure("token_invalid", "the token is bound to another text of this policy", {
+    place: `${grant.policy} version ${grant.policy_version}`,
+    remedy: "Issue another token.",
+  });
+}
+
+function whoOf(home: Home, { grant, narrowings }: VerifiedToken): HeldToken["who"] {
+  const handed = narrowings.flatMap((narrowing) => narrowing.agent ?? []);
+  const chain = [grant.agent, ...handed];
+  const agent = readAgent(home.agents, chain.at(-1) ?? grant.agent);
+  return {
+    agent_id: agent.agent_id,
+    owner: agent.owner,
+    policy_id: grant.policy,
+    policy_version: grant.policy_version,
+    token: { jti: grant.jti, task: narrowings.findLast((one) => one.task !== undefined)?.task ?? null, chain },
+  };
+}
+
+/** The longest that a timer of Node can wait; a token may hold for longer. Milliseconds. */
+const longestWait = 2 ** 31 - 1;
+
+function watch(
+  home: Home,
+  token: VerifiedToken,
+  session: string,
+  epoch: number,
+  standing: HeldStanding,
+  run: WatchedRun,
+): { close(): void } {
+  const bound = { ...token, narrowings: [...token.narrowings, { v: 1, session } as const] };
+  const listener: RevocationListener = {
+    revoked(revocations) {
+      for (const revocation of revocations) {
+        const why = endedBy(revocation.revoked, bound);
+        const rules = closedRules([revocation.revoked], bound);
+        if (why !== null) {
+          standing.end("token_revoked", why);
+          run.ended("revoked", why, revocation);
+        }
+        for (const rule of rules) standing.close(rule);
+        if (rules.length > 0) run.closed(rules, revocation);
+      }
+    },
+    unreadable(error) {
+      const why = `what is revoked cannot be read: ${error.message}`;
+      standing.end("internal_error", why);
+      run.ended("boundary_lost", why, null);
+    },
+  };
+  const watching = watchRevocations(home.revoked, epoch, listener);
+  let timer: NodeJS.Timeout;
+  const wait = () => {
+    const left = token.expires * 1000 - Date.now();
+    if (left > 0) timer = setTimeout(wait, Math.min(left, longestWait)).unref();
+    else run.ended("expired", "the token's time is over", null);
+  };
+  wait();
+  return {
+    close() {
+      clearTimeout(timer);
+      watching.close();
+    },
+  };
+}

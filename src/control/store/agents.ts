@@ -1,0 +1,67 @@
+// The registered agents: `agents/<id>/agent.json`. Beside it stands the agent's private home, which cells see; the record
+// itself is never in a cell.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "#core/failure.ts";
+import { isId, isOwner } from "#identity/names.ts";
+import { createFile, namesIn, readRecord } from "./files.ts";
+
+export interface AgentRecord {
+  readonly agent_id: string;
+  readonly owner: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+/** The agent of a run without a token: nobody registers it. */
+export const localAgent = "local";
+
+/** @throws Failure agent_exists, usage */
+export function createAgent(folder: string, agent: AgentRecord): void {
+  if (agent.agent_id === localAgent)
+    throw new Failure("usage", `${localAgent} is the agent of runs without a token`, {
+      place: "--agent-id",
+      remedy: "Choose another id.",
+    });
+  mkdirSync(join(folder, agent.agent_id), { recursive: true, mode: 0o700 });
+  if (createFile(fileOf(folder, agent.agent_id), `${JSON.stringify(agent, null, 2)}\n`, 0o400)) return;
+  throw new Failure("agent_exists", `there is an agent ${agent.agent_id} already`, {
+    place: "--agent-id",
+    remedy: "Choose another id; `sallyport auth list-agents` shows those that are taken.",
+  });
+}
+
+/** @throws Failure agent_unknown, home_damaged */
+export function readAgent(folder: string, id: string): AgentRecord {
+  const found = isId(id) ? readRecord(fileOf(folder, id), isAgent) : null;
+  if (found !== null) return found;
+  const known = listAgents(folder).map((agent) => agent.agent_id);
+  throw new Failure("agent_unknown", `there is no agent ${JSON.stringify(id)}`, {
+    place: "--agent-id",
+    remedy:
+      known.length === 0
+        ? "Make one: sallyport auth create-agent --agent-id ID --owner WHO."
+        : `There are: ${known.slice(0, 10).join(", ")}.`,
+  });
+}
+
+/** By id. @throws Failure home_damaged */
+export function listAgents(folder: string): readonly AgentRecord[] {
+  return namesIn(folder)
+    .filter(isId)
+    .sort()
+    .map((id) => readRecord(fileOf(folder, id), isAgent))
+    .filter((agent) => agent !== null);
+}
+
+function fileOf(folder: string, id: string): string {
+  return join(folder, id, "agent.json");
+}
+
+function isAgent(value: unknown): value is AgentRecord {
+  const agent = value as Partial<AgentRecord> | null;
+  return (
+    typeof agent === "object" && isId(agent?.agent_id) && isOwner(agent.owner) && typeof agent.created === "string"
+  );
+}

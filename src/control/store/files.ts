@@ -1,0 +1,89 @@
+// How the authority's records reach the disk: whole or not at all, and never one over another by accident.
+
+import { randomUUID } from "node:crypto";
+import { closeSync, fsyncSync, linkSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Failure } from "#core/failure.ts";
+
+/**
+ * Writes a file that must not be there yet; false where it is. After it returns, the file is on disk under its name.
+ * @throws Error of the system, e.g. ENOSPC; then nothing is there
+ */
+export function createFile(file: string, text: string, mode: 0o400 | 0o600): boolean {
+  const next = writeBeside(file, text, mode);
+  try {
+    linkSync(next, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(next, { force: true });
+  }
+  syncFolder(dirname(file));
+  return true;
+}
+
+function writeBeside(file: string, text: string, mode: number): string {
+  const next = join(dirname(file), `.${randomUUID()}.next`);
+  const fd = openSync(next, "wx", mode);
+  try {
+    writeSync(fd, text);
+    fsyncSync(fd);
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  return next;
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The text, or null where there is no such file. @throws Failure home_unusable where it cannot be read */
+export function readIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new Failure("home_unusable", `a record cannot be read: ${(cause as Error).message}`, {
+      place: file,
+      remedy: "Give this user the home back, or restore it from a backup.",
+      cause,
+    });
+  }
+}
+
+/** The record in a file that this program wrote. @throws Failure home_damaged */
+export function readRecord<T>(file: string, isRecord: (value: unknown) => value is T): T | null {
+  const text = readIfThere(file);
+  if (text === null) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = null; // told below, with the rest
+  }
+  if (isRecord(value)) return value;
+  throw new Failure("home_damaged", "a record is not what sallyport writes", {
+    place: file,
+    remedy: "Restore it from a backup; nothing is guessed about who may do what.",
+  });
+}
+
+/** Names in a folder, none where there is no such folder. */
+export function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).filter((name) => !name.startsWith("."));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+// The authority's signing keys: `keys/authority-<n>.json` says what it is, `keys/authority-<n>.key` is its secret (0600). The
+// newest signs; older ones verify what they signed until it has expired, unless they are revoked.
+
+import { generateKeyPairSync } from "node:crypto";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "#core/failure.ts";
+import type { SigningKey } from "#identity/token/issue.ts";
+import { createFile, namesIn, readIfThere, readRecord } from "./files.ts";
+
+export interface KeyRecord {
+  readonly id: number;
+  /** Raw Ed25519, 64 hex digits. */
+  readonly public: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+const publicForm = /^[0-9a-f]{64}$/;
+
+/** Makes the next key; it signs from now on. */
+export function addKey(folder: string, created: string): KeyRecord {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const { d = "", x = "" } = privateKey.export({ format: "jwk" }) as { d?: string; x?: string };
+  for (let id = (listKeys(folder).at(-1)?.id ?? 0) + 1; ; id += 1) {
+    const record: KeyRecord = { id, public: Buffer.from(x, "base64url").toString("hex"), created };
+    // The secret first: a key that is announced can sign.
+    const secret = join(folder, `authority-${id}.key`);
+    if (!createFile(secret, `${Buffer.from(d, "base64url").toString("hex")}\n`, 0o600)) continue;
+    if (createFile(fileOf(folder, id), `${JSON.stringify(record, null, 2)}\n`, 0o400)) return record;
+    rmSync(secret);
+  }
+}
+
+/** Oldest first. @throws Failure home_damaged */
+export function listKeys(folder: string): readonly KeyRecord[] {
+  return namesIn(folder)
+    .map((name) => /^authority-([1-9][0-9]{0,8})\.json$/.exec(name)?.[1])
+    .filter((id) => id !== undefined)
+    .map((id) => readRecord(fileOf(folder, Number(id)), isKey))
+    .filter((key) => key !== null)
+    .sort((one, other) => one.id - other.id);
+}
+
+/** The key that signs. @throws Failure no_authority, home_damaged */
+export function signingKey(folder: string): SigningKey & { readonly record: KeyRecord } {
+  const record = listKeys(folder).at(-1);
+  const secret = record === undefined ? null : readIfThere(join(folder, `authority-${record.id}.key`));
+  if (record === undefined || secret === null) {
+    throw new Failure("no_authority", "this home has no authority", {
+      place: folder,
+      remedy: "Make it: sallyport auth init.",
+    });
+  }
+  if (!publicForm.test(secret.trim())) {
+    throw new Failure("home_damaged", "the authority's key is not what sallyport writes", {
+      place: join(folder, `authority-${record.id}.key`),
+      remedy: "Restore it from a backup, or make another: sallyport auth rotate-key.",
+    });
+  }
+  return { id: record.id, secret: Buffer.from(secret.trim(), "hex"), record };
+}
+
+function fileOf(folder: string, id: number): string {
+  return join(folder, `authority-${id}.json`);
+}
+
+function isKey(value: unknown): value is KeyRecord {
+  const key = value as Partial<KeyRecord> | null;
+  return (
+    typeof key === "object" &&
+    Number.isSafeInteger(key?.id) &&
+    publicForm.test(key?.public ?? "") &&
+    typeof key?.created === "string"
+  );
+}

@@ -1,0 +1,203 @@
+// Runs under tokens: whose they are, what holds, and how they end when something is taken back.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createTestAuthority } from "../servers/certificate-authority.ts";
+import { startServer, type TestServer } from "../servers/https-server.ts";
+import { placedPolicy } from "../servers/placed.ts";
+import { collect, openPlace, type Place } from "./program.ts";
+
+let place: Place;
+let server: TestServer;
+const host = "api.example.test";
+
+before(async () => {
+  place = openPlace("token");
+  const authority = createTestAuthority(place.root, "Token tests");
+  const slow = (path: string) => path.startsWith("/slow");
+  server = await startServer({
+    leaf: authority.issue([host]),
+    answer(request, response) {
+      response.writeHead(200, { "content-type": "text/plain" });
+      if (slow(request.url)) response.write("begun\n");
+      else response.end("ok\n");
+    },
+  });
+  const hosts = { [host]: server.port };
+  const file = place.policy(placedPolicy({ caFile: authority.caFile, hosts }));
+  for (const args of [
+    ["init"],
+    ["create-agent", "--agent-id", "support-bot", "--owner", "you@example.com"],
+    ["create-policy", "--policy-id", "support", "--file", file],
+  ])
+    assert.equal((await place.run(["auth", ...args])).code, 0, args.join(" "));
+});
+after(async () => {
+  await server.close();
+  place.close();
+});
+
+async function issue(...more: string[]): Promise<string> {
+  const ran = await place.run(["auth", "issue-token", "--agent-id", "support-bot", "--policy-id", "support", ...more]);
+  assert.equal(ran.code, 0, ran.stderr);
+  return ran.stdout.trim();
+}
+
+const run = (token: string, command: readonly string[], ...flags: string[]) =>
+  place.run(["run", ...flags, "--", ...command], { env: { SALLYPORT_TOKEN: token } });
+const get = (path: string) => ["curl", "-sS", "--max-time", "20", `https://${host}${path}`];
+
+test("a run is its token's agent, under its policy, and every event says so", async () => {
+  const token = await issue("--task", "triage");
+  const ran = await run(token, get("/x"));
+  assert.deepEqual([ran.code, ran.stdout], [0, "ok\n"], ran.stderr);
+  const { jti } = JSON.parse((await place.run(["auth", "inspect-token", token, "--json"])).stdout).grant;
+  for (const event of place.events()) {
+    assert.deepEqual(event.subject, {
+      agent_id: "support-bot",
+      chain: ["support-bot"],
+      owner: "you@example.com",
+      policy_id: "support",
+      policy_version: 1,
+      task: "triage",
+      token_id: jti,
+    });
+  }
+  assert.equal((await place.run(["audit", "verify", "last"])).code, 0);
+});
+
+test("the token is not in the cell, under any name", async () => {
+  const token = await issue();
+  const ran = await run(token, ["sh", "-c", "env; cat /proc/1/environ /proc/self/environ; cat /proc/*/cmdline"]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.ok(ran.stdout.length > 100);
+  assert.doesNotMatch(ran.stdout, /SALLYPORT_TOKEN|sallyport_[\w-]{20}/);
+});
+
+test("--token says the same as the environment", async () => {
+  const ran = await place.run(["run", "--token", await issue(), "--", ...get("/")], {
+    env: { SALLYPORT_TOKEN: undefined },
+  });
+  assert.equal(ran.stdout, "ok\n", ran.stderr);
+});
+
+test("a narrowed token gives less, and a flag cannot give it back", async () => {
+  const narrowed = await issue("--allow", "other.example.test");
+  assert.match((await run(narrowed, get("/"))).stdout, /"deny_reason":"domain_not_allowed"/);
+  const refused = await run(await issue(), get("/"), "--allow", "more.example.test");
+  assert.equal(refused.code, 125);
+  assert.match(refused.stderr, /--allow cannot add to this policy/);
+});
+
+test("--policy beside a token takes away, and adds nothing", async () => {
+  const other = place.policy('# zero_trust.runtime.v1\n[network]\nallow = ["elsewhere.example.test"]\n');
+  const ran = await run(await issue(), get("/"), "--policy", other);
+  assert.match(ran.stdout, /"deny_reason":"domain_not_allowed"/);
+  const elsewhere = await run(await issue(), ["curl", "-sS", "https://elsewhere.example.test/"], "--policy", other);
+  assert.match(elsewhere.stdout, /"deny_reason":"domain_not_allowed"/);
+});
+
+const refusals: readonly {
+  readonly title: string;
+  readonly text: () => Promise<string>;
+  readonly code: number;
+  readonly said: string;
+}[] = [
+  { title: "a text that is no token", text: async () => "hello", code: 125, said: "token_invalid" },
+  {
+    title: "a token that was touched",
+    text: async () => (await issue()).replace(/.{4}$/, "AAAA"),
+    code: 125,
+    said: "token_invalid",
+  },
+  {
+    title: "an expired token",
+    code: 120,
+    said: "token_expired",
+    text: async () => {
+      const token = await issue("--ttl", "1s");
+      while ((await place.run(["auth", "inspect-token", token])).code === 0);
+      return token;
+    },
+  },
+];
+
+for (const { title, text, code, said } of refusals) {
+  test(`${title} runs nothing, and leaves a session that says so`, async () => {
+    const token = await text();
+    const ran = await run(token, ["sh", "-c", "echo ran"]);
+    assert.deepEqual([ran.code, ran.stdout], [code, ""]);
+    assert.match(ran.stderr, new RegExp(`\\(${said}\\)`));
+    const types = place.events().map(({ type }) => type);
+    assert.deepEqual(types, ["spawn.requested", "identity.verified", "session.ended"]);
+    assert.equal((place.record().failure as { code: string }).code, said);
+  });
+}
+
+test("a policy that wants spending to be watched stops the run until this build can", async () => {
+  await place.run(["auth", "create-policy", "--policy-id", "paid", "--max-spend-usd", "5", "--allowed-domains", host]);
+  const issued = await place.run(["auth", "issue-token", "--agent-id", "support-bot", "--policy-id", "paid"]);
+  const ran = await run(issued.stdout.trim(), ["true"]);
+  assert.equal(ran.code, 125);
+  assert.match(ran.stderr, /budget\.max_spend_usd.*\(not_enforced_yet\)/);
+});
+
+const takenBack: readonly {
+  readonly title: string;
+  readonly revoke: (token: { jti: string; session: string }) => readonly string[];
+}[] = [
+  { title: "its grant", revoke: ({ jti }) => ["revoke-token", "--jti", jti] },
+  { title: "its task", revoke: ({ session }) => ["revoke-token", "--jti", session] },
+  {
+    title: "its agent's rule, so that what it has open is closed",
+    revoke: () => ["revoke-capability", "--agent-id", "support-bot", "--rule", "placed"],
+  },
+];
+
+for (const { title, revoke } of takenBack) {
+  test(`a run whose connection is open is cut off when somebody revokes ${title}`, async () => {
+    const token = await issue();
+    const { jti } = JSON.parse((await place.run(["auth", "inspect-token", token, "--json"])).stdout).grant;
+    const child = place.start(
+      [
+        "run",
+        "--",
+        "sh",
+        "-c",
+        `curl -sSN https://${host}/slow; echo "curl $?"; curl -sS https://${host}/after; sleep 60`,
+      ],
+      {
+        env: { SALLYPORT_TOKEN: token },
+      },
+    );
+    const begun = Promise.withResolvers<void>();
+    child.stdout?.on("data", (chunk: Buffer) => {
+      if (chunk.includes("begun")) begun.resolve();
+    });
+    const ended = collect(child);
+    await begun.promise;
+    const session = place.sessions().at(-1) ?? "";
+    const args = revoke({ jti, session });
+    const revoked = await place.run(["auth", ...args]);
+    assert.equal(revoked.code, 0, revoked.stderr);
+    if (args[0] === "revoke-capability") {
+      const answered = Promise.withResolvers<void>();
+      child.stdout?.on("data", (chunk: Buffer) => {
+        if (chunk.includes("token_revoked")) answered.resolve();
+      });
+      await answered.promise;
+      child.kill("SIGTERM");
+    }
+    const ran = await ended;
+    assert.equal(ran.code, 120, ran.stderr);
+    assert.ok(place.events(session).some(({ type }) => type === "authority.changed"));
+    const { kind } = place.record(session).termination as { kind: string };
+    assert.equal(kind, args[0] === "revoke-capability" ? "killed" : "revoked");
+  });
+}
+
+test("a token whose time is over ends the run that it began", async () => {
+  const ran = await run(await issue("--ttl", "2s"), ["sleep", "60"]);
+  assert.equal(ran.code, 120, ran.stderr);
+  assert.equal((place.record().termination as { kind: string }).kind, "expired");
+});
