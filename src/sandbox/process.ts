@@ -22,6 +22,7 @@ import { restoreWorkspace } from "./restore.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
 import { openStaging } from "./staging.ts";
 import { handshake, readStatus, type Status } from "./status.ts";
+import { signalBelow } from "./tree.ts";
 import type { HostUser } from "./user.ts";
 import { type View, viewArguments } from "./view.ts";
 import type { Restored } from "./workspace.ts";
@@ -65,6 +66,8 @@ export interface RunningCell {
   readonly exited: Promise<Exit>;
   /** Sends a signal to the agent's process group; after the end it does nothing. */
   signal(signal: NodeJS.Signals): void;
+  /** Sends a signal to every process of the cell, daemons among them; after the end it does nothing. */
+  signalAll(signal: NodeJS.Signals): void;
   /** Ends every process of the cell at once; resolves when none is left. */
   kill(): Promise<void>;
   /** Does nothing without a terminal. */
@@ -277,6 +280,9 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       stderr: stdio.stderr,
       exited: gone,
       signal: status.signalAgent,
+      signalAll: (signal) => {
+        if (status.firstProcess !== null) signalBelow(status.firstProcess, signal);
+      },
       kill,
       resize: stdio.resize,
       suspendCharacter: stdio.suspendCharacter,
