@@ -110,6 +110,7 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
     "What doctor --fix does, or uninstall takes back, did not work.",
     "See what the system said; sallyport doctor shows what is missing still.",
   ],
+  summary_unwritable: ["The file of --summary cannot be written.", "Name a file that this user can write."],
   program_not_found: [
     "The program is not in the cell.",
     "Give its path, and see that it is below /usr, /opt, the workspace or a known toolchain.",

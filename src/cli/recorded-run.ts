@@ -26,6 +26,7 @@ import { runCell } from "./run-cell.ts";
 import type { Screen } from "./screen.ts";
 import type { RunFlags } from "./start.ts";
 import type { Suggested } from "./suggest.ts";
+import type { RunSummary } from "./summary.ts";
 import { version } from "./version.ts";
 
 /** Where flag and policy disagree, the tighter holds. Null is no cap. */
@@ -61,6 +62,8 @@ export interface Run {
   readonly screen: Screen | null;
   /** Who waits for the start of a run that nobody watches; null for a run in somebody's hands. */
   readonly detached: DetachedStart | null;
+  /** With `--summary`. */
+  readonly summary: RunSummary | null;
 }
 
 /** Runs to the end and gives sallyport's exit code. @throws Failure when there can be no record. */
@@ -108,6 +111,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   const suggested = run.observing?.result(folder.id);
   const suggestion = suggested === undefined ? {} : { suggestion: suggestionOf(suggested) };
   const ended = await recorder.end({ exit_code: exitCode, signal, termination, failure, ...suggestion });
+  run.summary?.ended(ended, source.sources);
   report.end({
     milliseconds: performance.now() - begun,
     session: run.flags.session ? folder.id : `${folder.id} (not kept)`,

@@ -190,7 +190,11 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       home: { path: homePath, folder },
       sallyportHome: home.path,
       scratch,
-      readOnly: [...source.files.map((file) => resolve(file)), ...projectFiles(workspace)],
+      readOnly: [
+        ...source.files.map((file) => resolve(file)),
+        ...projectFiles(workspace),
+        ...(run.summary === null ? [] : [run.summary.file]),
+      ],
       note: join(notesFolder(home), `${run.folder.id}.json`),
       files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),

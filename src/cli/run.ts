@@ -41,6 +41,10 @@ export function register(program: Command, early: BegunCell | null): void {
     )
     .option("--observe", "allow every public host, record what would have been denied, and say what policy is enough")
     .option("--no-session", "keep no output and no session folder; decisions still go to the home's log")
+    .option(
+      "--summary <file>",
+      "write what happened to this file: SARIF for .sarif and .json, else Markdown, added to it",
+    )
     .option("-d, --detach", "print the session's id once the command runs, and go: see ps, logs, attach, stop")
     .addOption(new Option("--detached <size>", "the run that --detach has started").hideHelp())
     .option("-t, --tty", "give the command a terminal")

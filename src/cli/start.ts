@@ -17,6 +17,7 @@ import type { RunProfile } from "./profile-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
 import { createRunReport } from "./run-report.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
+import type { RunSummary } from "./summary.ts";
 
 export interface RunFlags {
   readonly policy?: string;
@@ -37,6 +38,7 @@ export interface RunFlags {
   readonly observe?: boolean;
   /** False with `--no-session`. */
   readonly session: boolean;
+  readonly summary?: string;
   readonly detach?: boolean;
   /** This is the run that `--detach` has started: the size of its terminal, should it have one. */
   readonly detached?: string;
@@ -51,6 +53,17 @@ export interface RunFlags {
  * @throws Failure when nothing of it could be started.
  */
 export async function startRun(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
+  if (flags.summary === undefined) return start(command, flags, early, null);
+  const { summarizeRun } = await import("./summary.ts");
+  return summarizeRun(flags.summary, command, flags.json === true, (summary) => start(command, flags, early, summary));
+}
+
+async function start(
+  command: readonly string[],
+  flags: RunFlags,
+  early: BegunCell | null,
+  summary: RunSummary | null,
+): Promise<number> {
   const workspace = checkWorkspace(process.cwd(), {
     home: process.env.HOME ?? homedir(),
     sallyportHome: homePath(process.env),
@@ -77,7 +90,7 @@ export async function startRun(command: readonly string[], flags: RunFlags, earl
     return await recordRun(
       cell,
       prepareRun(
-        { command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held },
+        { command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held, summary },
         records,
       ),
     );
@@ -129,7 +142,8 @@ function prepareRun(asked: Asked, records: string): Run {
   const folder = createSessionFolder(records, Date.now);
   const who = held?.who ?? { agent_id: "local", owner: owner(), policy_id: "local", policy_version: 1, token: null };
   const subject: Subject = { ...who, policy_digest: source.policy.digest, session: folder.id };
-  const report = createRunReport(flags, screen);
+  const told = createRunReport(flags, screen);
+  const report = asked.summary?.watch(told) ?? told;
   const ending = createEnding(flags.grace * 1000, ({ kind }, grace) => {
     if (grace > 0) report.waiting(`asked to end (${kind}), ${grace / 1000} s grace`);
   });

@@ -32,6 +32,7 @@ export type FailureCode =
   | "session_not_running"
   | "session_unreachable"
   | "repair_failed"
+  | "summary_unwritable"
   | "program_not_found"
   | "program_not_executable"
   | "internal_error";

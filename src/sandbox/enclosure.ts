@@ -23,7 +23,7 @@ export interface EnclosureQuestion {
   readonly begun: BegunCell;
   readonly spec: CellSpec;
   readonly limits: Limits;
-  readonly guarded: Guarded;
+  readonly guarded: readonly Guarded[];
   readonly terminal: boolean;
   /** A control group holds the memory of the whole cell. */
   readonly holdsMemory: boolean;

@@ -64,6 +64,8 @@ export interface RunningCell {
   readonly exited: Promise<Exit>;
   /** Sends a signal to the agent's process group; after the end it does nothing. */
   signal(signal: NodeJS.Signals): void;
+  /** Sends a signal to every process of the cell, daemons among them; after the end it does nothing. */
+  signalAll(signal: NodeJS.Signals): void;
   /** Ends every process of the cell at once; resolves when none is left. */
   kill(): Promise<void>;
   /** Does nothing without a terminal. */

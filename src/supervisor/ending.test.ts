@@ -4,7 +4,7 @@ import { createEnding } from "./ending.ts";
 
 function fakeCell() {
   const heard: string[] = [];
-  return { heard, signal: (s: string) => void heard.push(s), kill: async () => void heard.push("kill") };
+  return { heard, signalAll: (s: string) => void heard.push(s), kill: async () => void heard.push("kill") };
 }
 
 test("the first cause wins and a later one changes nothing", () => {

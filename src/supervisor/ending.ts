@@ -5,8 +5,8 @@ import type { Termination } from "#core/termination.ts";
 
 /** What of a running cell can be told to end. */
 export interface Endable {
-  /** Sends a signal to the agent's own process group in the cell; a cell that has ended ignores it. */
-  signal(signal: NodeJS.Signals): void;
+  /** Sends a signal to every process of the cell, those that left the agent's group among them; after the end it does nothing. */
+  signalAll(signal: NodeJS.Signals): void;
   /** Ends every process of the cell at once; resolves when none is left. */
   kill(): Promise<void>;
 }
@@ -40,8 +40,8 @@ export function createEnding(
       return;
     }
     // A stopped process (Ctrl-Z) hears of SIGTERM only when it goes on.
-    target.signal("SIGTERM");
-    target.signal("SIGCONT");
+    target.signalAll("SIGTERM");
+    target.signalAll("SIGCONT");
     timer = setTimeout(() => void target.kill(), left);
   };
   return {
