@@ -38,6 +38,7 @@ const others = [
   "auth",
   "policy",
   "profile",
+  "init",
   "trust",
   "sessions",
   "ps",

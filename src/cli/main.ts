@@ -27,6 +27,7 @@ const commands: Record<string, CommandEntry> = {
   auth: { summary: "register agents, publish policies, issue and revoke tokens", load: () => import("./auth.ts") },
   policy: { summary: "check a policy, or explain what it decides", load: () => import("./policy.ts") },
   profile: { summary: "list and show what agents get from their profiles", load: () => import("./profile.ts") },
+  init: { summary: "write a policy for this folder", load: () => import("./init.ts") },
   trust: { summary: "take a project's policy for good, after a look at it", load: () => import("./trust.ts") },
   ps: { summary: "show what runs now", load: () => import("./ps.ts") },
   logs: { summary: "print what the agent of a session has printed", load: () => import("./logs.ts") },

@@ -3,7 +3,7 @@
 
 import type { Action } from "#core/action.ts";
 import type { Decision, Deny } from "#core/decision.ts";
-import type { FailureRecord } from "#core/failure.ts";
+import { exitCodeOf, type FailureRecord } from "#core/failure.ts";
 import type { DenyReason } from "#core/reason.ts";
 import type { EndedSession } from "#session/metadata.ts";
 import { failureRecord, printFailure } from "./output.ts";
@@ -98,7 +98,7 @@ export async function summarizeRun(
     code = await run(summary);
   } catch (error) {
     const failure = failureRecord(error);
-    await write((await import("#core/failure.ts")).exitCodeOf(failure.code), failure);
+    await write(exitCodeOf(failure.code), failure);
     throw error;
   }
   return (await write(code, null)) || code !== 0 ? code : 125;

@@ -99,7 +99,9 @@ function recordFile(home: string, path: string): string {
 
 function readRecord(file: string): TrustRecord | null {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as TrustRecord;
+    const record = JSON.parse(readFileSync(file, "utf8")) as TrustRecord | null;
+    if (typeof record?.text !== "string" || typeof record.path !== "string") throw new Error("it is no such record");
+    return record;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new Failure("home_unusable", `a record of trust cannot be read: ${(cause as Error).message}`, {

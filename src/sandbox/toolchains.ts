@@ -44,6 +44,8 @@ const toolchainRoots = [
   ".rbenv",
   ".rvm",
   ".asdf",
+  ".asdfrc",
+  ".tool-versions",
   ".local/share/mise",
   ".proto",
   ".dotnet",
@@ -112,6 +114,15 @@ const credentials = [
   ".sallyport",
 ] as const;
 
+/** Relative to HOME: what package managers write to inside of what is shown read-only; the cell has its own there. */
+const privateCaches = [
+  ".local/share/pnpm/store",
+  ".bun/install/cache",
+  ".rustup/tmp",
+  ".volta/tmp",
+  ".proto/temp",
+] as const;
+
 export function credentialPaths(home: string): string[] {
   return credentials.map((path) => join(home, path));
 }
@@ -126,11 +137,19 @@ export interface HomeQuestion {
   readonly never: readonly string[];
 }
 
-/** Absolute paths to show read-only, and those below them to hide. */
-export function visibleHome(question: HomeQuestion): { show: string[]; hide: string[] } {
+export interface VisibleHome {
+  /** Absolute, to be shown read-only. */
+  readonly show: string[];
+  /** Below those, to be closed. */
+  readonly hide: string[];
+  /** Below those, folders in whose place the cell has its own. */
+  readonly own: string[];
+}
+
+export function visibleHome(question: HomeQuestion): VisibleHome {
   const secret = credentialPaths(question.home);
   const wanted = toolchainRoots.map((path) => join(question.home, path));
-  wanted.push(...question.path.split(":").filter((path) => path.startsWith("/")));
+  for (const path of question.path.split(":")) if (path.startsWith("/")) wanted.push(toolchainOf(path) ?? path);
   if (question.program !== null) wanted.push(...programRoots(question.program));
   const show = new Set<string>();
   for (const path of wanted) {
@@ -144,7 +163,22 @@ export function visibleHome(question: HomeQuestion): { show: string[]; hide: str
     show.add(path);
   }
   const roots = [...show].filter((path) => ![...show].some((other) => other !== path && isWithin(path, other)));
-  return { show: roots, hide: secret.filter((kept) => roots.some((path) => isWithin(kept, path)) && existsSync(kept)) };
+  const below = (path: string) => roots.some((root) => root !== path && isWithin(path, root)) && existsSync(path);
+  return {
+    show: roots,
+    hide: secret.filter((kept) => roots.includes(kept) || below(kept)),
+    own: privateCaches.map((path) => join(question.home, path)).filter(below),
+  };
+}
+
+/** The toolchain that a folder of PATH belongs to, wherever it stands: shims lead to programs beside them. */
+function toolchainOf(path: string): string | null {
+  for (const root of toolchainRoots) {
+    if (!root.startsWith(".") || root.endsWith("/bin")) continue;
+    const at = `${path}/`.indexOf(`/${root}/`);
+    if (at >= 0) return path.slice(0, at + 1 + root.length);
+  }
+  return null;
 }
 
 /** Shown whole, and hence never again. */

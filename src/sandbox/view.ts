@@ -156,7 +156,7 @@ export function viewArguments({
     : first.includes("/")
       ? findProgram(join(cwd, first), path)
       : findProgram(first, path);
-  const { show, hide } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
+  const { show, hide, own } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
   const named = byDepth([...(view.files?.read ?? []), ...(view.files?.write ?? [])]);
   const state = (view.agent?.show ?? []).filter(({ path }) => !isDenied(path));
   for (const at of [...show, ...state.map(({ path }) => path), ...named, view.workspace])
@@ -167,6 +167,12 @@ export function viewArguments({
       args.push("--ro-bind-try", staging.source(at), at);
     }
   close(hide, args);
+  for (const at of own) {
+    const inside = join(view.home.folder, at.slice(home.length));
+    clearWay(view.home.folder, inside);
+    mkdirSync(inside, { recursive: true });
+    args.push("--bind", join(staging.source(view.home.folder), at.slice(home.length)), at);
+  }
   for (const { path, source, writable } of state) {
     parents(path);
     args.push(writable ? "--bind" : "--ro-bind", staging.source(source), path);

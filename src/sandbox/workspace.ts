@@ -5,7 +5,7 @@
 // a symbolic link that the agent may have made.
 
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
 import { parseGitConfig } from "./git-config.ts";
@@ -48,8 +48,50 @@ const refusedBelow = [
   "/usr/share",
 ];
 
-/** What runs on the host later, or decides what may run. Files and folders, relative to the workspace. */
-export const protectedEntries = [".envrc", ".vscode", ".mcp.json", ".github/workflows", ".gitlab-ci.yml"] as const;
+/**
+ * What runs on the host later without being asked for, or decides what may run. Files and folders, relative to the workspace.
+ * What only tells an agent something (rules, prompts, commands in Markdown) is not here, nor what runs when it is called by
+ * name (scripts of a package, targets of a build).
+ */
+export const protectedEntries = [
+  // A shell that enters the folder.
+  ".envrc",
+  "mise.toml",
+  ".mise.toml",
+  // Editors that open it: tasks, file watchers, interpreters, containers to start.
+  ".vscode",
+  ".idea",
+  ".zed",
+  ".devcontainer",
+  ".devcontainer.json",
+  ".exrc",
+  ".nvimrc",
+  ".nvim.lua",
+  // Coding agents that are started in it: hooks, servers that they start, permissions they are given.
+  ".mcp.json",
+  ".claude/settings.json",
+  ".claude/settings.local.json",
+  ".claude/hooks",
+  ".cursor/mcp.json",
+  ".cursor/hooks.json",
+  ".codex",
+  ".gemini/settings.json",
+  ".aider.conf.yml",
+  "opencode.json",
+  "opencode.jsonc",
+  // Machines that build what is pushed, with keys of their own.
+  ".github/workflows",
+  ".github/actions",
+  ".gitlab-ci.yml",
+  ".circleci",
+  ".gitea/workflows",
+  ".forgejo/workflows",
+  ".buildkite",
+  ".travis.yml",
+  "azure-pipelines.yml",
+  "bitbucket-pipelines.yml",
+  "Jenkinsfile",
+] as const;
 const protectedInGit = ["hooks", "config.worktree", "commondir"] as const;
 
 /** The workspace's real path. Throws Failure workspace_refused. */
@@ -168,7 +210,10 @@ function createGuards(top: string): Guards {
   const keepGit = (folder: string) => {
     surround(folder);
     for (const name of protectedInGit) keep(join(folder, name));
-    if (lstatSync(join(folder, "config"), { throwIfNoEntry: false })?.isFile()) gitConfigs.push(join(folder, "config"));
+    const config = join(folder, "config");
+    if (!lstatSync(config, { throwIfNoEntry: false })?.isFile()) return;
+    gitConfigs.push(config);
+    for (const path of hooksElsewhere(top, folder, config)) keep(path);
   };
   return {
     get all() {
@@ -193,6 +238,14 @@ function createGuards(top: string): Guards {
       else if (facts !== undefined) keep(path);
     },
   };
+}
+
+/** Folders of the work tree from which git runs hooks (`core.hooksPath`); husky's call the ones in the folder above them. */
+function hooksElsewhere(top: string, git: string, config: string): string[] {
+  return (parseGitConfig(readAgentFile(top, config) ?? "", true) ?? [])
+    .filter(({ section, key, value }) => section === "core" && key === "hookspath" && value !== "")
+    .map(({ value }) => resolve(dirname(git), value.endsWith("/_") ? dirname(value) : value))
+    .filter((path) => path !== top && isWithin(path, top));
 }
 
 /** Where `.gitmodules` says that submodules are. */
