@@ -5,7 +5,7 @@
 import { closeSync, existsSync } from "node:fs";
 import { Failure } from "#core/failure.ts";
 import { beginSteps } from "./cell-steps.ts";
-import { joinCgroup, type JoiningCgroup } from "./cgroup.ts";
+import { type JoiningCgroup, joinCgroup } from "./cgroup.ts";
 import { fetchEnd, spawnFirst } from "./first-process.ts";
 import { native } from "./native.ts";
 import { ipBatch, nftRules } from "./network.ts";

@@ -10,7 +10,19 @@ import { controlBytes, controlOf, messageHeader, mostDescriptors } from "./descr
 import type { Rlimit } from "./limits.ts";
 import type { StagedMount } from "./staging.ts";
 import { type Architecture, firstStep, laterStep } from "./steps/player.ts";
-import { anyResult, type Argument, argument, type Bounds, leastOf, type Memory, memory, mostOf, Steps, text, texts } from "./steps/steps.ts";
+import {
+  type Argument,
+  anyResult,
+  argument,
+  type Bounds,
+  leastOf,
+  type Memory,
+  memory,
+  mostOf,
+  Steps,
+  text,
+  texts,
+} from "./steps/steps.ts";
 import type { HostUser } from "./user.ts";
 
 const AT_FDCWD = -100;

@@ -6,7 +6,7 @@ import { closeSync, existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { architecture, type BegunCell, toolPath } from "./begin.ts";
-import { agentSteps, announced, encloseSteps, fileFd, inMessages } from "./cell-steps.ts";
+import { agentSteps, announced, encloseSteps, fileFd, inMessages, lifeFd } from "./cell-steps.ts";
 import { sendMessage } from "./descriptors.ts";
 import { memoryFile } from "./first-process.ts";
 import { type Limits, rlimits } from "./limits.ts";
@@ -15,7 +15,6 @@ import { findProgram } from "./program.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
 import { openStaging } from "./staging.ts";
 import { playerProgram } from "./steps/player.ts";
-import { lifeFd } from "./cell-steps.ts";
 import { viewArguments } from "./view.ts";
 import type { Guarded } from "./workspace.ts";
 
@@ -86,7 +85,17 @@ export function openEnclosure({ begun, spec, limits, guarded, terminal, holdsMem
     const fixed = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"];
     const identity = ["--uid", user.uid, "--gid", user.gid, "--hostname", "cell", "--cap-drop", "ALL"];
     const shown = view.args.map((arg) => (typeof arg === "number" ? fileFd(staging.fds.length, arg) : arg));
-    const args = [...fixed, ...identity, "--die-with-parent", "--json-status-fd", lifeFd, ...shown, "--chdir", cwd, ...seccomp];
+    const args = [
+      ...fixed,
+      ...identity,
+      "--die-with-parent",
+      "--json-status-fd",
+      lifeFd,
+      ...shown,
+      "--chdir",
+      cwd,
+      ...seccomp,
+    ];
     const argsFd = file(Buffer.from(args.map((arg) => `${arg}\0`).join("")));
     const steps = encloseSteps({
       architecture: architecture(),

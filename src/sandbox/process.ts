@@ -171,7 +171,14 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
     const ends = openAgentsEnds(terminal, begun);
     stdio = ends;
     try {
-      const enclosure = openEnclosure({ begun, spec, limits, guarded, terminal: terminal !== undefined, holdsMemory: group !== null });
+      const enclosure = openEnclosure({
+        begun,
+        spec,
+        limits,
+        guarded,
+        terminal: terminal !== undefined,
+        holdsMemory: group !== null,
+      });
       try {
         enclosure.send(ends.ends);
       } finally {

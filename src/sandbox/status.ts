@@ -144,7 +144,10 @@ function eachLine(socket: Socket, line: (text: string) => void): void {
 
 function childrenOf(pid: number): number[] {
   const text = read(`/proc/${pid}/task/${pid}/children`) ?? "";
-  return text.split(" ").map(Number).filter((child) => child > 1);
+  return text
+    .split(" ")
+    .map(Number)
+    .filter((child) => child > 1);
 }
 
 /**

@@ -84,7 +84,7 @@ export const builtins: readonly Owned[] = [
   { what: "node:inspector", owners: [], why: "no door that the gate does not know" },
   {
     what: "node:process",
-    owners: ["cli", "sandbox/cell-init.mjs"],
+    owners: ["cli", "sandbox/inbound/socket-maker.mjs"],
     why: "the environment is read by the wiring alone",
   },
   {
@@ -102,22 +102,22 @@ export const builtins: readonly Owned[] = [
 export const ambient: readonly Owned[] = [
   {
     what: "process.env",
-    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs"],
-    why: "only the wiring reads the environment; cell-init is a program of its own",
+    owners: ["cli", "bin/sallyport.ts", "sandbox/inbound/socket-maker.mjs"],
+    why: "only the wiring reads the environment; socket-maker is a program of its own",
   },
   {
     what: "process.argv",
-    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs"],
-    why: "only the wiring reads the command line; cell-init is a program of its own",
+    owners: ["cli", "bin/sallyport.ts", "sandbox/inbound/socket-maker.mjs"],
+    why: "only the wiring reads the command line; socket-maker is a program of its own",
   },
   {
     what: "process.getBuiltinModule",
-    owners: ["sandbox/cell-init.mjs"],
-    why: "an import that this test cannot see; cell-init runs as text, where there is no other",
+    owners: ["sandbox/inbound/socket-maker.mjs"],
+    why: "an import that this test cannot see; socket-maker runs as text, where there is no other",
   },
   {
     what: "process.dlopen",
-    owners: ["sandbox/native.ts", "src/sandbox/cell-init.mjs"],
+    owners: ["sandbox/native.ts", "src/sandbox/inbound/socket-maker.mjs"],
     why: "native code is loaded in one place, and in the cell's own first program",
   },
   { what: "require", owners: [], why: "an import that this test cannot see" },
@@ -229,7 +229,7 @@ export const forbiddenWords: readonly { readonly pattern: RegExp; readonly why: 
 ];
 
 /** Files that run when they are started, so may act at their top level. */
-export const programs: readonly string[] = ["bin/", "src/sandbox/cell-init.mjs"];
+export const programs: readonly string[] = ["bin/", "src/sandbox/inbound/socket-maker.mjs"];
 
 /** Files that keep something at their top level between calls, each with the reason. */
 export const keepers: Readonly<Record<string, string>> = {

@@ -3,10 +3,10 @@
 // Rules: every step says what results let the list go on (0 and above, unless it says otherwise); what is written down is
 // decided before the list begins, results only fill arguments of later steps.
 
-import type { Architecture } from "./player.ts";
-import { dataAddress, laterBytes, laterStep, stepBytes } from "./player.ts";
 import { Failure } from "#core/failure.ts";
 import { callNumbers } from "./calls.ts";
+import type { Architecture } from "./player.ts";
+import { dataAddress, laterBytes, laterStep, stepBytes } from "./player.ts";
 
 const AT_FDCWD = -100;
 const O_WRONLY_CLOEXEC = 0o2000001;
