@@ -166,10 +166,10 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
     await sent;
     const limits = { ...defaultLimits, ...spec.limits };
     const group = (await cgroup?.limit(limits)) ?? null;
-    const guarded = guardAll(spec.view);
-    const forget = noteRun(spec.view.note, pid, guarded, spec.view.scratch);
     const ends = openAgentsEnds(terminal, begun);
     stdio = ends;
+    const guarded = guardAll(spec.view);
+    const forget = noteRun(spec.view.note, pid, guarded, spec.view.scratch);
     try {
       const enclosure = openEnclosure({
         begun,
@@ -185,22 +185,23 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
         enclosure.close();
         ends.handedOver();
       }
+      beforeAgent(await doors);
+      const failed = await Promise.race([
+        status.cellReady.then(() => null),
+        status.tooLate.then((words) => failure(words, null)),
+        ended.then(({ code, signal }) => failure(status.words(), ends.stderr, `it ended at once (${signal ?? code})`)),
+      ]);
+      if (failed !== null) throw failed;
+      // Not before: until the cell is closed its first process still sees the host's /proc.
       if (group === null)
         endWatch = watchMemory(
           () => status.firstProcess,
           limits.memory,
           () => {
             outOfMemory = true;
-            process.kill(pid, "SIGKILL");
+            if (end === null) process.kill(pid, "SIGKILL");
           },
         );
-      beforeAgent(await doors);
-      const failed = await Promise.race([
-        status.cellReady.then(() => null),
-        status.tooLate.then((words) => failure(words, null)),
-        ended.then(() => failure(status.words(), ends.stderr)),
-      ]);
-      if (failed !== null) throw failed;
       status.go();
     } catch (error) {
       await kill();
@@ -267,10 +268,10 @@ function openAgentsEnds(terminal: TerminalSize | undefined, { asRoot, user }: Be
 }
 
 /** What ended before the agent began; bubblewrap says it on what would have been the agent's error output. */
-async function failure(said: string, stderr: Readable | null): Promise<Failure> {
+async function failure(said: string, stderr: Readable | null, otherwise = ""): Promise<Failure> {
   let words = said;
   if (stderr !== null) for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
-  return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || "it ended at once"}`, {
+  return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || otherwise}`, {
     remedy: "`sallyport doctor` looks for what is missing",
   });
 }
