@@ -107,7 +107,7 @@ function digits(out: Buffer, start: number, value: number): number {
   let rest = value;
   for (let at = start + size - 1; at >= start; at--) {
     const tens = Math.floor(rest / 10);
-    out[at] = 0x30 + rest - tens * 10;
+    out[at] = 0x30 + (rest - tens * 10);
     rest = tens;
   }
   return start + size;
