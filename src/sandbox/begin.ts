@@ -63,7 +63,7 @@ export function beginCell(options: BeginOptions): BegunCell {
     stdio.handedOver();
     stdio.close();
     throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
-      remedy: "run sallyport as an ordinary user, or where more ids than root's are mapped",
+      remedy: "Run sallyport as an ordinary user, or where more ids than root's are mapped.",
       cause,
     });
   }

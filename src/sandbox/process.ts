@@ -128,7 +128,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
     const refuse = (message: string) =>
       reject(
         new Failure("sandbox_unavailable", message, {
-          remedy: "`sallyport doctor` says what this machine lacks and how to give it",
+          remedy: "See what this machine lacks: sallyport doctor",
         }),
       );
     const complete = () => {
@@ -178,7 +178,7 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
     const bwrap = findProgram("bwrap", toolPath);
     if (bwrap === null)
       throw new Failure("sandbox_unavailable", "bubblewrap (bwrap) is not installed", {
-        remedy: "apt install bubblewrap, or `sallyport doctor` for other systems",
+        remedy: "Install bubblewrap; `sallyport doctor --fix` does.",
       });
     const nested = spec.nestedSandbox ?? false;
     const guarded = guardAll(spec.view);
@@ -189,7 +189,9 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
       // Not bubblewrap's --new-session: the cell's first process must stay in the group that dies with the supervisor.
       const setsid = findProgram("setsid", toolPath);
       if (setsid === null)
-        throw new Failure("sandbox_unavailable", "setsid is not installed", { remedy: "install util-linux" });
+        throw new Failure("sandbox_unavailable", "setsid is not installed", {
+          remedy: "Install util-linux; `sallyport doctor --fix` does.",
+        });
       const launcher = [setsid, ...(options.terminal === undefined ? [] : ["-c"])];
       const path = spec.env.PATH ?? toolPath;
       const view = viewArguments({
@@ -202,15 +204,12 @@ export function takeCell({ options, user, asRoot, ipv6, stdio, child, ended: end
         guarded,
         staging,
       });
-      if (staging.foreign.includes(spec.view.workspace))
-        throw new Failure(
-          "workspace_refused",
-          `${spec.view.workspace} belongs to root, and its file system cannot show it as the cell's user's`,
-          {
-            place: spec.view.workspace,
-            remedy: "give the folder to an ordinary user, or run as that user",
-          },
-        );
+      const foreign = [spec.view.workspace, spec.view.home.folder].find((path) => staging.foreign.includes(path));
+      if (foreign !== undefined)
+        throw new Failure("workspace_refused", "it belongs to root, and cannot be shown as the cell's user's here", {
+          place: foreign,
+          remedy: "Run sallyport as an ordinary user, in folders of that user; in a container see: sallyport doctor",
+        });
       if (view.program === null) throw noProgram(spec.command[0] ?? "", spec.cwd);
       const filter = seccompFilter({
         architecture: process.arch as "x64" | "arm64",
@@ -307,20 +306,20 @@ async function failure(said: string, stderr: Readable): Promise<Failure> {
   let words = said;
   for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
   return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || "it ended at once"}`, {
-    remedy: "`sallyport doctor` looks for what is missing",
+    remedy: "See what is missing: sallyport doctor",
   });
 }
 
 /** A path that leads to something which cannot be executed is another failure than one that leads nowhere. */
 function noProgram(name: string, cwd: string): Failure {
   if (name.includes("/") && existsSync(resolve(cwd, name)))
-    return new Failure("program_not_executable", `${name} is not an executable file`, {
+    return new Failure("program_not_executable", "it is not an executable file", {
       place: name,
-      remedy: "chmod +x, or name its interpreter",
+      remedy: "Make it executable (chmod +x), or name its interpreter.",
     });
-  return new Failure("program_not_found", `there is no program ${name} in the cell's PATH`, {
+  return new Failure("program_not_found", "there is no such program in the cell's PATH", {
     place: name,
-    remedy: "give its path, or put its folder into PATH; folders of the home are shown only if PATH names them",
+    remedy: "Give its path, or put its folder into PATH; folders of the home are shown only if PATH names them.",
   });
 }
 

@@ -56,6 +56,16 @@ function canReach(path: string, { uid, gid }: HostUser): boolean {
   }
 }
 
+/** Null for a root that may not look at another user's processes (a container's, without CAP_SYS_PTRACE). */
+function namespaceOf(pid: number): number | null {
+  try {
+    return openSync(`/proc/${pid}/ns/user`, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EACCES") return null;
+    throw error;
+  }
+}
+
 /** Sends one descriptor with one byte over a Unix socket. */
 export function sendDescriptor(socket: number, fd: number): boolean {
   const { address, sendmsg } = native();
@@ -113,7 +123,11 @@ export function openStaging(cell: { pid: number; asRoot: boolean; user: HostUser
       const fd = openTree(path);
       return fd === null ? path : stage(fd, facts.isDirectory());
     }
-    const userNamespace = openSync(`/proc/${cell.pid}/ns/user`, "r");
+    const userNamespace = namespaceOf(cell.pid);
+    if (userNamespace === null) {
+      foreign.push(path);
+      return path;
+    }
     try {
       const fd = detachedMount(path, userNamespace);
       if (fd === null) {

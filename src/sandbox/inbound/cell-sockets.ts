@@ -78,7 +78,9 @@ export function openCellSockets(cell: CellProcess): CellSockets {
 async function makeSockets(cell: CellProcess, family: 4 | 6, count: number): Promise<number[]> {
   const nsenter = findProgram("nsenter", toolPath);
   if (nsenter === null)
-    throw new Failure("sandbox_unavailable", "nsenter is not installed", { remedy: "install util-linux" });
+    throw new Failure("sandbox_unavailable", "nsenter is not installed", {
+      remedy: "Install util-linux; `sallyport doctor --fix` does.",
+    });
   const ends: number[] = [0, 0];
   const socketpair = nativeFunction<(family: number, type: number, protocol: number, ends: number[]) => number>(
     "int socketpair(int family, int type, int protocol, _Out_ int *ends)",
