@@ -57,13 +57,17 @@ list_missing() {
   if [ "$what" = test ] && command -v python3 >/dev/null 2>&1 && ! python3 -c 'import requests' 2>/dev/null; then
     printf '%s\n' 'python3-requests (for clients-in-tests)'
   fi
+  if [ "$what" = test ] && command -v python3 >/dev/null 2>&1 && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    printf '%s\n' 'python3-venv (for agents-in-tests)'
+  fi
   [ -e /etc/ssl/certs/ca-certificates.crt ] || printf '%s\n' 'ca-certificates (for upstream-TLS)'
 }
 
 missing=$(list_missing)
 if [ "$what" = test ] && ! command -v python3 >/dev/null 2>&1; then
   missing="$missing
-python3-requests (for clients-in-tests)"
+python3-requests (for clients-in-tests)
+python3-venv (for agents-in-tests)"
 fi
 
 if [ -n "$missing" ]; then

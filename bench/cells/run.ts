@@ -166,7 +166,8 @@ try {
   );
   const answers = await Promise.all(children.map(answered));
   const good = answers.filter((answer) => answer === "200").length;
-  console.log(`${good} of ${count} answered their request with 200`);
+  const other = [...new Set(answers.filter((answer) => answer !== "200"))].map((answer) => ` (${answer})`);
+  console.log(`${good} of ${count} had their request answered with 200, all asking at once${other.join("")}`);
   await end(children);
   if (good !== count) process.exitCode = 1;
 } finally {

@@ -39,7 +39,7 @@ export function enterDetached(size: string): DetachedStart {
         closeSync(tellTo);
       } catch (error) {
         // Who started us was ended meanwhile; the run goes on, and `ps` shows it.
-        if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+        if (!["EPIPE", "EBADF"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
       }
     },
   };

@@ -81,11 +81,11 @@ export function unreachable({ folder }: Session, message: string, cause?: unknow
   });
 }
 
-/** Waits until the session is over and its record written, or until `milliseconds` have passed. */
-export async function waitForEnd(sessions: string, id: string, milliseconds: number): Promise<Session> {
+/** Waits until the run's process is gone, and so its record written, or until `milliseconds` have passed. */
+export async function waitForEnd(sessions: string, { folder, record }: Session, milliseconds: number): Promise<Session> {
   for (const until = performance.now() + milliseconds; ; ) {
-    const session = openSession(sessions, id);
-    if (session.state !== "running" || performance.now() > until) return session;
+    const held = record?.state === "running" && isHeld(record);
+    if (!held || performance.now() > until) return openSession(sessions, folder.id);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -2,6 +2,7 @@
 // The cell's namespaces come up while all else is loaded, because they take the longest.
 
 import { homedir, userInfo } from "node:os";
+import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { type BegunCell, beginCell } from "#sandbox/begin.ts";
@@ -64,6 +65,7 @@ async function start(
   early: BegunCell | null,
   summary: RunSummary | null,
 ): Promise<number> {
+  refuseManyWords(command);
   const workspace = checkWorkspace(process.cwd(), {
     home: process.env.HOME ?? homedir(),
     sallyportHome: homePath(process.env),
@@ -110,6 +112,16 @@ async function findProfile(
   const name = profileNameOf({ command, asked: flags.profile, home, workspace, path });
   if (name === null) return null;
   return (await import("./profile-source.ts")).runProfile(name, { home, env: process.env, allow: flags.allow });
+}
+
+/** bubblewrap takes 9000 words, its own among them. */
+const mostWords = 8000;
+
+function refuseManyWords(command: readonly string[]): void {
+  if (command.length <= mostWords) return;
+  throw new Failure("usage", `the command has ${command.length} words, and a cell takes ${mostWords}`, {
+    remedy: "Put the command into a script, or let a shell inside expand its pattern: sallyport run -- sh -c '...'",
+  });
 }
 
 /** Who the cell is on the host. @throws Failure where the policy names somebody whom the cell cannot be. */

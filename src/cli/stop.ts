@@ -96,7 +96,7 @@ async function stop(sessions: string, session: Session, { grace }: StopFlags): P
     if (over !== null) return over;
     throw unreachable(session, (error as Error).message, error);
   }
-  return confirmed(await waitForEnd(sessions, session.folder.id, recordTakes));
+  return confirmed(await waitForEnd(sessions, session, recordTakes));
 }
 
 async function kill(sessions: string, session: Session): Promise<Session> {
@@ -108,13 +108,13 @@ async function kill(sessions: string, session: Session): Promise<Session> {
     // Stopped, stuck, or of another version: its process goes, and the kernel ends the cell with it.
     killHolder(session);
   }
-  return confirmed(await waitForEnd(sessions, session.folder.id, recordTakes));
+  return confirmed(await waitForEnd(sessions, session, recordTakes));
 }
 
 /** It ended by itself before it was reached: then there is nothing to say. @throws `error` if it is none of ours */
 async function ifOver(sessions: string, session: Session, error: unknown): Promise<Session | null> {
   if (!(error instanceof NoAnswer)) throw error;
-  const now = await waitForEnd(sessions, session.folder.id, error.why === "gone" ? 500 : 0);
+  const now = await waitForEnd(sessions, session, error.why === "gone" ? 500 : 0);
   return now.state === "running" ? null : now;
 }
 

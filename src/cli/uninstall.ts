@@ -152,7 +152,7 @@ async function endRuns(sessions: string, force: boolean): Promise<void> {
     );
   for (const session of running) {
     killHolder(session);
-    await waitForEnd(sessions, session.folder.id, recordTakes);
+    await waitForEnd(sessions, session, recordTakes);
   }
 }
 

@@ -9,9 +9,9 @@ import type { Allow, Decision, Deny } from "#core/decision.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type Cidr, contains, parseAddress, parseCidr } from "#lib/address.ts";
 import { addressClass } from "#lib/address-class.ts";
-import { hostAndPort, hostLoopback, normalHost } from "#lib/host-name.ts";
 import type { CompiledPolicy, PolicyPart } from "./compile.ts";
 import { type HostView, portTables } from "./host-table.ts";
+import { allowFlag, formRemedy, hostRemedy, protocolRemedy, requestRemedy } from "./remedy.ts";
 import { findRequest, missOf } from "./request-table.ts";
 import { isGuarded, type Rule } from "./rule.ts";
 
@@ -75,7 +75,7 @@ function evaluateName(part: PolicyPart, view: HostView, action: Action): Decisio
     for (const [port, table] of ports)
       if (view.deniedPorts === null || !view.deniedPorts.has(port)) return table.best.allow;
   }
-  return denied("domain_not_allowed", remedyFor(part, action), null);
+  return denied("domain_not_allowed", hostRemedy(part, action), null);
 }
 
 function findConnect(view: HostView, port: number, protocol: "tls" | "http" | "tcp"): Rule | null {
@@ -106,47 +106,26 @@ function opensTunnel({ upgrade }: HttpAction): boolean {
 }
 
 function nearestMiss(part: PolicyPart, view: HostView, action: Exclude<Action, { kind: "dns" }>): Deny {
-  if (view.tables.length === 0) return denied("domain_not_allowed", remedyFor(part, action), null);
+  if (view.tables.length === 0) return denied("domain_not_allowed", hostRemedy(part, action), null);
   const there = portTables(view, action.port);
   const near = there[0]?.best ?? null;
-  if (near === null) return denied("port_not_allowed", remedyFor(part, action, true), null);
+  if (near === null) return denied("port_not_allowed", hostRemedy(part, action, true), null);
   const nearby = `the nearest rule is ${near.allow.rule}`;
-  if (action.kind === "connect") return denied("protocol_not_allowed", null, nearby);
+  const otherwise = () => denied("protocol_not_allowed", protocolRemedy(action), nearby);
+  if (action.kind === "connect") return otherwise();
   const tables = there
     .map(({ https, http }) => (action.scheme === "https" ? https : http))
     .filter((table) => table !== null);
-  if (tables.length === 0 || opensTunnel(action)) return denied("protocol_not_allowed", null, nearby);
+  if (tables.length === 0 || opensTunnel(action)) return otherwise();
   const misses = tables.map((table) => missOf(table, action.method, action.path, action.body));
   const miss =
     misses.find((one) => one === "malformed_request") ??
     misses.find((one) => one === "method_not_allowed") ??
     "path_not_allowed";
-  if (miss !== "malformed_request") return denied(miss, null, nearby);
+  if (miss !== "malformed_request") return denied(miss, requestRemedy(part, action, miss, near), nearby);
   const body = action.body && (action.method === "GET" || action.method === "HEAD");
-  return denied(miss, null, body ? "a body on GET or HEAD" : "servers could read this path in two ways");
-}
-
-/** Null for a host that is not in normal form: a door's mistake, or bytes that are not to be repeated. */
-function remedyFor(part: PolicyPart, action: Action, onePort = false): string | null {
-  if (normalHost(action.host) !== action.host) return null;
-  return part.addable
-    ? allowFlag(action, onePort)
-    : `Add "${endpointOf(action, onePort)}" to [network] allow in ${part.name}`;
-}
-
-function allowFlag(action: Action, onePort = false): string {
-  return `--allow ${endpointOf(action, onePort)}`;
-}
-
-/**
- * As an entry of `allow` names it: a bare name is ports 80 and 443. `onePort` names this port alone: where a rule narrows
- * the host's other port to methods or paths, a bare name would open it whole.
- */
-function endpointOf(action: Action, onePort: boolean): string {
-  if (action.host === hostLoopback) return hostAndPort(action.host, action.kind === "dns" ? "PORT" : action.port);
-  const bare = action.kind === "dns" || (!onePort && (action.port === 80 || action.port === 443));
-  if (!bare) return hostAndPort(action.host, action.port);
-  return action.host.includes(":") ? `[${action.host}]` : action.host;
+  const detail = body ? "a body on GET or HEAD" : "servers could read this path in two ways";
+  return denied(miss, formRemedy(action, near), detail);
 }
 
 function denied(reason: DenyReason, remedy: string | null, detail: string | null): Deny {

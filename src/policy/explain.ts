@@ -8,6 +8,7 @@ import { isAmbiguousPath, normalPath } from "#lib/http-path.ts";
 import type { CompiledPolicy, PolicyPart } from "./compile.ts";
 import { evaluate, evaluatePart } from "./evaluate.ts";
 import { matchesHost } from "./host-pattern.ts";
+import { matchesPath } from "./path-pattern.ts";
 import { placeIn } from "./policy.ts";
 import { habitOf } from "./port-table.ts";
 import type { Rule } from "./rule.ts";
@@ -143,14 +144,6 @@ function sharedLabels(one: string, other: string): number {
   const [a, b] = [one.split(".").reverse(), other.split(".").reverse()];
   const differs = a.findIndex((label, index) => label !== b[index]);
   return differs < 0 ? a.length : differs;
-}
-
-function matchesPath(pattern: readonly string[], path: string): boolean {
-  const segments = path.slice(1).split("/");
-  const deep = pattern.at(-1) === "**";
-  const fixed = deep ? pattern.slice(0, -1) : pattern;
-  if (deep ? segments.length <= fixed.length : segments.length !== fixed.length) return false;
-  return fixed.every((part, index) => (part === "*" ? segments[index] !== "" : part === segments[index]));
 }
 
 /** An action as one line: `GET https://host/path`, `CONNECT host:port (tls)`, `DNS host`. */

@@ -36,6 +36,15 @@ export function pathPatternText(pattern: PathPattern): string {
   return `/${pattern.join("/")}`;
 }
 
+/** `path` in normal form. */
+export function matchesPath(pattern: PathPattern, path: string): boolean {
+  const segments = path.slice(1).split("/");
+  const deep = pattern.at(-1) === "**";
+  const fixed = deep ? pattern.slice(0, -1) : pattern;
+  if (deep ? segments.length <= fixed.length : segments.length !== fixed.length) return false;
+  return fixed.every((part, index) => (part === "*" ? segments[index] !== "" : part === segments[index]));
+}
+
 function bad(problem: string, remedy: string): { ok: false; problem: string; remedy: string } {
   return { ok: false, problem, remedy };
 }

@@ -5,6 +5,7 @@
 import { createRequire } from "node:module";
 import type * as Yaml from "yaml";
 import { type Entry, type Node, type Place, placesOf, SyntaxProblem, type Table } from "./document.ts";
+import { jsonProblem } from "./json-syntax.ts";
 
 const deepest = 32;
 
@@ -64,17 +65,9 @@ export function readYaml(text: string): Table {
 
 /** @throws SyntaxProblem where the text is no JSON. */
 export function readJson(text: string): Table {
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    const offset = /at position (\d+)/.exec(error.message)?.[1];
-    throw new SyntaxProblem(
-      `this is no JSON: ${error.message}`,
-      placesOf(text)(offset === undefined ? 0 : Number(offset)),
-      error,
-    );
-  }
+  const problem = jsonProblem(text);
+  if (problem !== null)
+    throw new SyntaxProblem(`this is no JSON: ${problem.message}`, placesOf(text)(problem.at), undefined);
   // JSON is YAML in flow style; read so, it has places, and a key that is there twice is an error.
   return readYaml(text);
 }

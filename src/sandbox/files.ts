@@ -4,7 +4,7 @@
 // shows; a pattern follows none; what may not be shown at all stops the run; deny wins over everything.
 
 import { lstatSync, readdirSync, realpathSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
 import { credentialPaths } from "./toolchains.ts";
@@ -203,16 +203,4 @@ function realpath(path: string): string | null {
 function matches(segment: string, name: string): boolean {
   const source = segment.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${source.join("[^/]*")}$`, "s").test(name);
-}
-
-/** A folder to be shown may lie in one that is shown too: the wider first. */
-export function byDepth(paths: readonly string[]): string[] {
-  return [...paths].sort((one, other) => one.length - other.length);
-}
-
-/** Every folder from `/` down to the one that holds `path`. */
-export function above(path: string): string[] {
-  const folders: string[] = [];
-  for (let at = dirname(path); at !== "/"; at = dirname(at)) folders.unshift(at);
-  return folders;
 }

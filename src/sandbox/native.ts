@@ -30,7 +30,7 @@ export function nativeAddon(): string {
     return join(dirname(createRequire(koffi).resolve(name)), file);
   } catch (cause) {
     throw new Failure("platform_unsupported", `the native part of koffi (${name}) is not installed`, {
-      remedy: "install sallyport with its optional dependencies: npm install without --omit=optional",
+      remedy: "Install sallyport with its optional dependencies: npm install without --omit=optional",
       cause,
     });
   }
@@ -110,7 +110,7 @@ export function native(): Native {
   } catch (cause) {
     throw new Failure("platform_unsupported", "koffi's native addon does not load on this machine", {
       place: path,
-      remedy: "reinstall sallyport on this machine: the addon must match its processor and C library",
+      remedy: "Install sallyport again on this machine: the addon must match its processor and C library.",
       cause,
     });
   }

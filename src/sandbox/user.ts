@@ -40,11 +40,11 @@ export function hostUser(facts: UserFacts): HostUser {
       ? (byUid(Number(facts.user)) ?? { uid: Number(facts.user), gid: Number(facts.user), name: "agent" })
       : accounts.find((candidate) => candidate.name === facts.user);
     if (account === undefined)
-      throw refused(`there is no user ${facts.user}`, "name an account of /etc/passwd or a numeric id");
+      throw refused(`there is no user ${facts.user}`, "Name an account of /etc/passwd or a numeric id.");
     if (account.uid === 0 || account.uid > 4_294_967_294)
-      throw refused("the cell's user cannot be root", "name an ordinary account, or none for a reserved id");
+      throw refused("the cell's user cannot be root", "Name an ordinary account, or none for a reserved id.");
     if (facts.uid !== 0 && account.uid !== facts.uid)
-      throw refused(`only root can run a cell as ${facts.user}`, `run as ${facts.user}, with sudo, or without a user`);
+      throw refused(`only root can run a cell as ${facts.user}`, `Run as ${facts.user}, with sudo, or without a user.`);
     return account;
   }
   if (facts.uid !== 0) return byUid(facts.uid) ?? { uid: facts.uid, gid: facts.gid, name: "agent" };

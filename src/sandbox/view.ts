@@ -17,7 +17,7 @@ import {
 import { dirname, join } from "node:path";
 import { isWithin } from "#lib/file-path.ts";
 import type { AgentView } from "./agent-state.ts";
-import { byDepth, type Files } from "./files.ts";
+import type { Files } from "./files.ts";
 import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
@@ -157,7 +157,8 @@ export function viewArguments({
       ? findProgram(join(cwd, first), path)
       : findProgram(first, path);
   const { show, hide, own } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
-  const named = byDepth([...(view.files?.read ?? []), ...(view.files?.write ?? [])]);
+  // One may lie in another: the wider first.
+  const named = [...(view.files?.read ?? []), ...(view.files?.write ?? [])].sort((a, b) => a.length - b.length);
   const state = (view.agent?.show ?? []).filter(({ path }) => !isDenied(path));
   for (const at of [...show, ...state.map(({ path }) => path), ...named, view.workspace])
     if (isWithin(at, home) && at !== home) clearWay(view.home.folder, join(view.home.folder, at.slice(home.length)));

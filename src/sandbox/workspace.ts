@@ -97,7 +97,7 @@ const protectedInGit = ["hooks", "config.worktree", "commondir"] as const;
 /** The workspace's real path. Throws Failure workspace_refused. */
 export function checkWorkspace(folder: string, kept: { home: string; sallyportHome: string }): string {
   const refuse = (why: string) =>
-    new Failure("workspace_refused", `${folder} cannot be a workspace: ${why}`, {
+    new Failure("workspace_refused", `this cannot be a workspace: ${why}`, {
       place: folder,
       remedy: "Work in a project's own folder: cd there first.",
     });

@@ -75,8 +75,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     let cell: Socket | null = null;
     try {
       cell = await connectInto(await attached.promise, cellPort, () => !closed && !host.destroyed);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+    } catch {
+      // Whatever the machine lacks at this moment (a process, a descriptor), it is one connection that is not made.
       waiting.delete(host);
       if (!closed) tell("failed", reset);
       return;

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, suite, test } from "node:test";
-import { assertSettings, dangerousFiles, workWithGit } from "./world/afterwards.ts";
+import { assertSettings, dangerousFiles, settingsLeft, workWithGit } from "./world/afterwards.ts";
 import {
   compilePrograms,
   newCanary,
@@ -167,6 +167,9 @@ for (const name of asked) {
           await t.test("settings of git that would run on the host do not survive", () => assertSettings(person));
           await t.test("working with git afterwards sets nothing off", () =>
             assert.equal(workWithGit(world, person), ""),
+          );
+          await t.test("settings that tools of the host act on do not stay", () =>
+            assert.deepEqual(settingsLeft(person), []),
           );
           await t.test("no setuid file of root's and no device is left", () =>
             assert.deepEqual(dangerousFiles(person), []),

@@ -69,7 +69,13 @@ function messages(response: ServerResponse, c: Conversation): void {
       input: c.turn.tool.input,
     });
   const stop = c.turn.tool ? "tool_use" : "end_turn";
-  const message = { id: "msg_test", type: "message", role: "assistant", model: c.model, stop_sequence: null };
+  const message = {
+    id: `msg_${Date.now().toString(36)}`,
+    type: "message",
+    role: "assistant",
+    model: c.model,
+    stop_sequence: null,
+  };
   if (!c.stream) {
     json(response, 200, {
       ...message,

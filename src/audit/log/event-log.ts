@@ -11,11 +11,12 @@
 //   order of events is `seq`, not `time`.
 
 import { createHash, hash } from "node:crypto";
-import { close, fdatasync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { close, fdatasync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import { createLineWriter, type LineWriter, maxLine } from "./line.ts";
+import { requestRoom } from "./request-line.ts";
 
 /** What waits for an event to be on disk. MUST NOT throw. Exactly one of the two is called, once, never inside `append`. */
 export interface Written {
@@ -47,7 +48,7 @@ export interface EventLog {
   /** Bytes of the file that write(2) has taken. */
   readonly bytes: number;
   readonly counts: ActionCounts;
-  /** SHA-256 (hex) of those bytes. */
+  /** SHA-256 (hex) of those bytes, read back when the log was closed; MUST NOT be asked before. */
   digest(): string;
 }
 
@@ -73,7 +74,7 @@ const syncDelay = 4;
 export function openEventLog(options: EventLogOptions): EventLog {
   let fd: number;
   try {
-    fd = openSync(options.file, "ax", 0o600);
+    fd = openSync(options.file, "ax+", 0o600);
   } catch (cause) {
     throw logFailure("the log cannot be made", options.file, cause);
   }
@@ -88,7 +89,6 @@ class FileEventLog implements EventLog {
   readonly #counts = { allowed: 0, denied: 0, requests: 0, dns_allowed: 0, dns_denied: 0 };
   readonly #options: EventLogOptions;
   readonly #lines: LineWriter;
-  readonly #digest = createHash("sha256");
   readonly #flush = () => this.#endOfTurn();
   #fd: number;
   #slab = Buffer.allocUnsafeSlow(newSlabSize);
@@ -105,6 +105,7 @@ class FileEventLog implements EventLog {
   #dirty = false;
   #closed: Promise<void> | null = null;
   #settle: (() => void) | null = null;
+  #digest = "";
 
   constructor(fd: number, options: EventLogOptions) {
     this.#fd = fd;
@@ -122,11 +123,8 @@ class FileEventLog implements EventLog {
       return 0;
     }
     const seq = this.seq + 1;
-    const line = this.#lines.line(event, seq, this.head, this.#now());
-    if (line.length > maxLine) throw new RangeError(`an event of ${line.length} characters`);
-    const start = this.#room(line.length * 3 + 1);
-    const end = start + this.#slab.write(line, start, "utf8");
-    this.head = hash("sha256", this.#slab.subarray(start, end), "hex");
+    const end = this.#put(event, seq, this.#now());
+    this.head = hash("sha256", this.#slab.subarray(this.#used, end), "hex");
     this.#slab[end] = 10;
     this.#used = end + 1;
     this.seq = seq;
@@ -145,7 +143,21 @@ class FileEventLog implements EventLog {
   }
 
   digest(): string {
-    return this.#digest.copy().digest("hex");
+    return this.#digest;
+  }
+
+  /** Puts the line behind what is pending, and says where it ends. */
+  #put(event: Event, seq: number, time: string): number {
+    if (event.type === "action" && event.action.kind === "http") {
+      this.#makeRoom(requestRoom);
+      const { action, decision } = event;
+      const end = this.#lines.request.write(this.#slab, this.#used, action, decision, seq, this.head, time);
+      if (end >= 0) return end;
+    }
+    const line = this.#lines.line(event, seq, this.head, time);
+    if (line.length > maxLine) throw new RangeError(`an event of ${line.length} characters`);
+    this.#makeRoom(line.length * 3 + 1);
+    return this.#used + this.#slab.write(line, this.#used, "utf8");
   }
 
   #count(kind: "connect" | "http" | "dns", verdict: "allow" | "deny"): void {
@@ -180,12 +192,11 @@ class FileEventLog implements EventLog {
     setImmediate(this.#flush);
   }
 
-  /** Where `size` more bytes begin in the slab. Writes early when they do not fit; that tells nobody anything yet. */
-  #room(size: number): number {
-    if (this.#used + size <= this.#slab.length) return this.#used;
+  /** Sees that `size` more bytes fit. Writes early when they do not; that tells nobody anything yet. */
+  #makeRoom(size: number): void {
+    if (this.#used + size <= this.#slab.length) return;
     this.#write();
     if (size > this.#slab.length) this.#slab = Buffer.allocUnsafeSlow(slabSize);
-    return 0;
   }
 
   #endOfTurn(): void {
@@ -216,7 +227,6 @@ class FileEventLog implements EventLog {
       return;
     }
     this.bytes += size;
-    this.#digest.update(this.#slab.subarray(0, size));
     this.#dirty = true;
   }
 
@@ -242,6 +252,23 @@ class FileEventLog implements EventLog {
       this.#arrangeSync();
       this.#finish();
     });
+  }
+
+  /** The digest of the whole file, which costs a request more than the rest of its event when it is kept along the way. */
+  #readBack(): void {
+    const digest = createHash("sha256");
+    let position = 0;
+    try {
+      while (position < this.bytes) {
+        const size = readSync(this.#fd, this.#slab, 0, Math.min(this.#slab.length, this.bytes - position), position);
+        if (size === 0) throw new Error("the file is shorter than what was written");
+        digest.update(this.#slab.subarray(0, size));
+        position += size;
+      }
+    } catch (cause) {
+      this.#break("the log cannot be read back", cause, false);
+    }
+    this.#digest = digest.digest("hex");
   }
 
   #break(what: string, cause: unknown, torn: boolean): void {
@@ -271,6 +298,7 @@ class FileEventLog implements EventLog {
     const settle = this.#settle;
     const fd = this.#fd;
     this.#settle = null;
+    this.#readBack();
     this.#fd = -1;
     close(fd, (cause) => {
       if (cause !== null) this.#break("the log cannot be closed", cause, false);

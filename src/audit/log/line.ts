@@ -11,6 +11,7 @@ import type { Decision, Deny } from "#core/decision.ts";
 import type { Event, JsonValue } from "#core/event.ts";
 import type { Subject } from "#core/subject.ts";
 import { canonicalJson, canonicalString, wellFormed } from "#lib/canonical-json.ts";
+import { createRequestLineWriter, type RequestLineWriter } from "./request-line.ts";
 
 /** UTF-16 units of one text that are kept in a line. */
 const maxText = 8192;
@@ -23,6 +24,8 @@ export const maxLine = 524_288;
 export interface LineWriter {
   /** The line of `event`, without its newline. `time` is ISO 8601. @throws TypeError when a value has no canonical form. */
   line(event: Event, seq: number, prev: string, time: string): string;
+  /** The same bytes for most requests, put straight where they are written from. */
+  readonly request: RequestLineWriter;
 }
 
 export function createLineWriter(subject: Subject): LineWriter {
@@ -48,7 +51,10 @@ export function createLineWriter(subject: Subject): LineWriter {
     return text;
   }
 
+  const common = { prev: policyPrev, seq: '","seq":', session: sessionText + subjectTime, end: '","type":"action"}' };
+
   return {
+    request: createRequestLineWriter(common, decisionText),
     line(event, seq, prev, time) {
       if (event.type === "action") {
         return `{"action":${actionText(event.action)},"decision":${decisionText(event.decision)}${policyPrev}${prev}","seq":${seq}${sessionText}${subjectTime}${time}","type":"action"}`;

@@ -12,6 +12,7 @@ import { type Allow, type Decision, isAllowed } from "#core/decision.ts";
 import type { Effect } from "#core/gate.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { never, type Timed } from "../deadlines.ts";
+import { readDirectly, readOn } from "../tcp/direct-read.ts";
 import { spokenBy } from "../tcp/first-bytes.ts";
 import { MALFORMED, MORE } from "../wire/http1-bytes.ts";
 import { maxHead } from "../wire/http1-head.ts";
@@ -57,6 +58,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   readonly #name: string;
   #state = HEAD;
   #requests = 0;
+  /** Nothing more is read from the client: what still comes is what was on the way. */
+  #paused = false;
   /** Requests judged or refused; without any, the connection itself becomes an event when it ends. */
   #judged = false;
   /** What came too early: bytes behind the current request, or body while the gate or a dial is waited for. */
@@ -77,7 +80,9 @@ export class HttpConnection implements Effect, Exchange, Timed {
   #stalled = false;
   #lingered = 0;
 
-  /** `seconds`: how long the first byte of a request may take, a TLS handshake included. */
+  /**
+   * `seconds`: how long the first byte of a request may take, a TLS handshake included. `first`: what was already read.
+   */
   constructor(
     engine: HttpEngine,
     socket: Socket,
@@ -85,6 +90,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     host: string,
     port: number,
     seconds: number,
+    first: Buffer | null = null,
   ) {
     this.#engine = engine;
     this.#socket = socket;
@@ -93,11 +99,15 @@ export class HttpConnection implements Effect, Exchange, Timed {
     this.deadline = engine.deadlines.now + seconds;
     engine.deadlines.watch(this);
     engine.open.add(this);
-    socket.on("data", (bytes: Buffer) => this.#came(bytes));
+    readDirectly(socket, (bytes) => {
+      this.#came(bytes);
+      return !this.#paused;
+    });
     socket.on("drain", () => this.#canWrite());
     socket.on("end", () => this.#cameEnd());
     socket.on("error", ignore); // `close` follows, and is what counts
     socket.on("close", () => this.destroy());
+    if (first !== null) this.#came(first);
   }
 
   /** Ends it and whatever it has under way. A connection without a request is judged now, so that it is in the log. */
@@ -167,7 +177,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const early = this.#early;
     this.#early = null;
     if (early !== null) this.#tunnel(early);
-    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#read();
     if (this.#clientEnded) this.#upstream?.sendEnd();
   }
 
@@ -201,7 +211,8 @@ export class HttpConnection implements Effect, Exchange, Timed {
   #came(bytes: Buffer): void {
     switch (this.#state) {
       case HEAD:
-        this.#readHead(bytes);
+        if (this.#stalled) this.#hold(bytes);
+        else this.#readHead(bytes);
         return;
       case EXCHANGE:
         if (this.#body.done) this.#hold(bytes);
@@ -246,11 +257,17 @@ export class HttpConnection implements Effect, Exchange, Timed {
 
   #hold(bytes: Buffer): void {
     this.#early = this.#early === null ? bytes : Buffer.concat([this.#early, bytes]);
-    this.#socket.pause();
+    this.#paused = true;
+  }
+
+  #read(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    readOn(this.#socket);
   }
 
   #resume(): void {
-    if (this.#early === null && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#early === null) this.#read();
   }
 
   /** Goes on with what was held back. */
@@ -262,7 +279,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
   }
 
   #tunnel(bytes: Buffer): void {
-    if (this.#upstream !== null && !this.#upstream.send(bytes)) this.#socket.pause();
+    if (this.#upstream !== null && !this.#upstream.send(bytes)) this.#paused = true;
   }
 
   #readHead(came: Buffer): void {
@@ -377,7 +394,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     this.#outgoing = null; // what has left in parts cannot be sent again
     this.deadline = this.#body.done ? never : this.#engine.deadlines.now + bodySeconds;
     if (size < bytes.length) this.#hold(bytes.subarray(size));
-    if (!upstream.send(size < bytes.length ? bytes.subarray(0, size) : bytes)) this.#socket.pause();
+    if (!upstream.send(size < bytes.length ? bytes.subarray(0, size) : bytes)) this.#paused = true;
   }
 
   #dial(allow: Allow): void {
@@ -399,7 +416,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     const taken = upstream.send(this.#outgoing as Buffer);
     if (!this.#body.done) {
       if (taken) this.#release();
-      else this.#socket.pause();
+      else this.#paused = true;
     }
   }
 
@@ -432,7 +449,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     // Who asks without reading the answers waits, or the answers would pile up here.
     if (this.#full) {
       this.#stalled = true;
-      this.#socket.pause();
+      this.#paused = true;
     } else this.#release();
   }
 
@@ -473,7 +490,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
     // A slow reader gets its answer whole; only who has it all, and stays, is hurried.
     this.deadline = this.#engine.deadlines.now + bodySeconds;
     this.#socket.end(() => this.#allSent());
-    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#read();
   }
 
   #allSent(): void {
@@ -483,7 +500,7 @@ export class HttpConnection implements Effect, Exchange, Timed {
       return;
     }
     this.deadline = this.#engine.deadlines.now + lingerSeconds;
-    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#read();
   }
 
   #connectAction(): Action {

@@ -152,8 +152,7 @@ export class Arrival implements Effect, Timed {
 
   #http(bytes: Buffer): void {
     this.#become();
-    this.#socket.unshift(bytes);
-    new HttpConnection(this.#reception.engine, this.#socket, "http", this.#host, this.#port, helloSeconds);
+    new HttpConnection(this.#reception.engine, this.#socket, "http", this.#host, this.#port, helloSeconds, bytes);
   }
 
   #silent(): void {

@@ -14,7 +14,7 @@ import { findProgram } from "../program.ts";
 import type { HostUser } from "../user.ts";
 
 export interface CellSockets {
-  /** An unconnected TCP socket of the cell's network; the caller's to close. @throws Failure sandbox_failed */
+  /** An unconnected TCP socket of the cell's network; the caller's to close. Rejects when none can be had. */
   take(): Promise<number>;
   /** What `take` gives: IPv6 sockets, which reach IPv4 as `::ffff:127.0.0.1`, where the machine has them. */
   readonly family: 4 | 6;
@@ -78,7 +78,9 @@ export function openCellSockets(cell: CellProcess): CellSockets {
 async function makeSockets(cell: CellProcess, family: 4 | 6, count: number): Promise<number[]> {
   const nsenter = findProgram("nsenter", toolPath);
   if (nsenter === null)
-    throw new Failure("sandbox_unavailable", "nsenter is not installed", { remedy: "install util-linux" });
+    throw new Failure("sandbox_unavailable", "nsenter is not installed", {
+      remedy: "Install util-linux; `sallyport doctor --fix` does.",
+    });
   const ends: number[] = [0, 0];
   const socketpair = nativeFunction<(family: number, type: number, protocol: number, ends: number[]) => number>(
     "int socketpair(int family, int type, int protocol, _Out_ int *ends)",
@@ -86,8 +88,9 @@ async function makeSockets(cell: CellProcess, family: 4 | 6, count: number): Pro
   if (socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, ends) !== 0)
     throw new Failure("sandbox_failed", "no socket could be made for the way into the cell");
   const [here = -1, there = -1] = ends;
-  const given = [there, openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
+  const given = [there];
   try {
+    for (const path of [nativeAddon(), process.execPath]) given.push(openSync(path, "r"));
     const source = readFileSync(fileURLToPath(new URL("./socket-maker.mjs", import.meta.url)), "utf8");
     const from = `/proc/${cell.pid}/ns`;
     const maker = spawn(

@@ -12,7 +12,7 @@ const patience = 5_000;
 /**
  * Connects to a TCP port of the cell: 127.0.0.1, then ::1. Null when nothing listens there, also after the time that a
  * server needs to start, or when `wanted` says that nobody waits any more. The socket is paused, its half may stay open.
- * @throws Failure when the cell's network cannot be entered.
+ * Rejects when the cell's network cannot be entered.
  */
 export async function connectInto(
   sockets: CellSockets,

@@ -59,6 +59,13 @@ def host_loopback(canary, port):
     return no_banner(read_all(connection))
 
 
+@each("the host's loopback by the name it has in a cell, which nothing allows", [22, 80, 2375, 5432, 6379, 8080])
+def host_by_name(canary, port):
+    connection = dial("host.sallyport.internal", port)
+    connection.sendall(request(canary))
+    return no_banner(read_all(connection))
+
+
 @each("spellings that lead to loopback or unspecified addresses", ["0.0.0.0", "127.1.2.3", "::", "::1", "::ffff:127.0.0.1", "::ffff:0:127.0.0.1", "::127.0.0.1"])
 def loopback_spellings(canary, address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

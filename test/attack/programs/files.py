@@ -180,6 +180,45 @@ def other_configs(canary):
     return "written; the host must not run them"
 
 
+@attack("settings of agents and editors of the host, where there were none")
+def new_settings(canary):
+    said = []
+    for path in world["settings"]:
+        full = f"{workspace}/{path}"
+        try:
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w") as file:
+                file.write(trap)
+            said.append(path)
+        except OSError as error:
+            said.append(str(error))
+    return said
+
+
+def git(folder, *words):
+    subprocess.run(["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.com", *words], check=True, capture_output=True)
+
+
+@each("a repository below this one, which its index names:", ["as it is made", "with its folder of git's elsewhere", "with its folder of git's among the submodules'", "with a worktree of its own"])
+def repository_below(canary, how):
+    trap_file = f"{workspace}/trap.sh"
+    with open(trap_file, "w") as file:
+        file.write(trap)
+    os.chmod(trap_file, 0o755)
+    name = f"below-{canary}"
+    apart = {"with its folder of git's elsewhere": f"{workspace}/apart-{canary}", "with its folder of git's among the submodules'": f"{workspace}/.git/modules/{name}"}.get(how)
+    if apart is not None:
+        os.makedirs(os.path.dirname(apart), exist_ok=True)
+    git(workspace, "init", "-q", *([] if apart is None else [f"--separate-git-dir={apart}"]), f"{workspace}/{name}")
+    git(f"{workspace}/{name}", "commit", "-q", "--allow-empty", "-m", "below")
+    git(f"{workspace}/{name}", "config", "core.fsmonitor", trap_file)
+    if how == "with a worktree of its own":
+        git(f"{workspace}/{name}", "config", "extensions.worktreeConfig", "true")
+        git(f"{workspace}/{name}", "config", "--worktree", "core.fsmonitor", trap_file)
+    git(workspace, "add", name)
+    return "named by the index; the host must not run it"
+
+
 @attack("files with hostile names and kinds", seconds=15)
 def hostile_files(canary):
     here = os.fsencode(f"{workspace}/{canary}")

@@ -40,6 +40,27 @@ export function dangerousFiles(person: Person): readonly string[] {
   return found.split("\n").filter((line) => line !== "");
 }
 
+/** Settings that tools of the host act on, and that the working folder does not have when a run begins. */
+export const newSettings = [
+  ".claude/settings.json",
+  ".claude/settings.local.json",
+  ".cursor/mcp.json",
+  ".devcontainer/devcontainer.json",
+  ".idea/watcherTasks.xml",
+  ".zed/settings.json",
+  ".codex/config.toml",
+  ".gemini/settings.json",
+  ".circleci/config.yml",
+  "mise.toml",
+  "opencode.json",
+  "Jenkinsfile",
+] as const;
+
+/** Those that the agent made and that are still there. */
+export function settingsLeft(person: Person): readonly string[] {
+  return newSettings.filter((name) => fs.lstatSync(path.join(person.workspace, name), { throwIfNoEntry: false }));
+}
+
 /** What a run may carry over to the repository's settings, and what it may not. */
 export function assertSettings(person: Person): void {
   const text = fs.readFileSync(path.join(person.workspace, ".git/config"), "utf8");

@@ -4,6 +4,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
+import { newSettings } from "./afterwards.ts";
 import { banner, type Family, places, zone } from "./names.ts";
 import { type Person, planted, secrets, trapFile } from "./person.ts";
 import type { World } from "./world.ts";
@@ -98,6 +99,7 @@ export function worldFile(quarter: Quarter, canary: string, more: object = {}): 
     linkLocal: "fe80::1",
     hostPid: process.pid,
     secrets,
+    settings: newSettings,
     machineId: fs.existsSync("/etc/machine-id") ? fs.readFileSync("/etc/machine-id", "utf8").trim() : "",
     trapFile: trapFile(world, person),
     ...more,
