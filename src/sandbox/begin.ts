@@ -50,7 +50,7 @@ export function architecture(): Architecture {
   const { arch } = process;
   if (arch === "x64" || arch === "arm64") return arch;
   throw new Failure("platform_unsupported", `there are no cells on this processor (${arch})`, {
-    remedy: "run it on x86_64 or arm64",
+    remedy: "Run it on x86_64 or arm64.",
   });
 }
 
@@ -64,7 +64,6 @@ export function beginCell(options: BeginOptions): BegunCell {
     hostUser({ uid, gid, sudoUid: options.sudo?.uid, sudoGid: options.sudo?.gid, workspace: options.workspace });
   const ipv6 = existsSync("/proc/net/if_inet6");
   const without = options.unsafe_without ?? {};
-<<<<<<< HEAD
   const steps = beginSteps({
     architecture: architecture(),
     parent: process.pid,
@@ -76,68 +75,6 @@ export function beginCell(options: BeginOptions): BegunCell {
       rules: nftRules({ redirect: !without.redirect, filter: !without.filter }),
     },
     path: toolPath,
-=======
-  const source = readFileSync(fileURLToPath(new URL("./cell-init.mjs", import.meta.url)), "utf8");
-
-  const stdio = openStdio(options.terminal);
-  // A program may open its own descriptors again, by /dev/stderr.
-  try {
-    if (uid === 0) for (const fd of stdio.ends) fchownSync(fd, user.uid, user.gid);
-  } catch (cause) {
-    stdio.handedOver();
-    stdio.close();
-    throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
-      remedy: "Run sallyport as an ordinary user, or where more ids than root's are mapped.",
-      cause,
-    });
-  }
-  const opened = [openSync(nativeAddon(), "r"), openSync(process.execPath, "r")];
-  const close = () => {
-    stdio.handedOver();
-    for (const fd of opened) closeSync(fd);
-  };
-  let child: ChildProcess;
-  try {
-    child = spawn(
-      "unshare",
-      [
-        "--user",
-        "--map-root-user",
-        "--net",
-        "--mount",
-        "--",
-        "/bin/sh",
-        "-c",
-        chain,
-        "sh",
-        ipBatch(ipv6),
-        nftRules({ redirect: !without.redirect, filter: !without.filter }),
-        "--no-warnings",
-        "--eval",
-        source,
-        String(tcpDoorPort),
-        String(dnsDoorPort),
-        ipv6 ? "6" : "4",
-        String(process.pid),
-      ],
-      {
-        stdio: [...stdio.ends, "ipc", "pipe", ...opened],
-        env: { PATH: toolPath },
-        cwd: "/",
-        detached: true,
-        ...(uid === 0 ? { uid: user.uid, gid: user.gid } : {}),
-      },
-    );
-  } catch (cause) {
-    close();
-    stdio.close();
-    throw new Failure("sandbox_unavailable", "the cell's first process could not be started", { cause });
-  }
-  close();
-  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", () => resolve({ code: 125, signal: null }));
->>>>>>> main
   });
 
   const open: number[] = [];

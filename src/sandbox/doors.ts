@@ -63,7 +63,7 @@ export function openDoors(channel: number, ipv6: boolean): OpenDoors {
     const error = c.errno();
     for (const one of fds) closeSync(one);
     throw new Failure("sandbox_unavailable", `the cell's doors could not be opened: port ${port}, error ${error}`, {
-      remedy: "`sallyport doctor` says what this machine lacks and how to give it",
+      remedy: "See what this machine lacks: sallyport doctor",
     });
   });
 

@@ -39,7 +39,7 @@ export function openEnclosure({ begun, spec, limits, guarded, terminal, holdsMem
   const bwrap = findProgram("bwrap", toolPath);
   if (bwrap === null)
     throw new Failure("sandbox_unavailable", "bubblewrap (bwrap) is not installed", {
-      remedy: "apt install bubblewrap, or `sallyport doctor` for other systems",
+      remedy: "Install bubblewrap; `sallyport doctor --fix` does.",
     });
   const { user, asRoot, channel } = begun;
   const nested = spec.nestedSandbox ?? false;
@@ -53,12 +53,12 @@ export function openEnclosure({ begun, spec, limits, guarded, terminal, holdsMem
     const { command, cwd } = spec;
     const path = spec.env.PATH ?? toolPath;
     const view = viewArguments({ view: spec.view, command, cwd, path, user, limits, guarded, staging });
-    if (staging.foreign.includes(spec.view.workspace))
-      throw new Failure(
-        "workspace_refused",
-        `${spec.view.workspace} belongs to root, and its file system cannot show it as the cell's user's`,
-        { place: spec.view.workspace, remedy: "give the folder to an ordinary user, or run as that user" },
-      );
+    const foreign = [spec.view.workspace, spec.view.home.folder].find((path) => staging.foreign.includes(path));
+    if (foreign !== undefined)
+      throw new Failure("workspace_refused", "it belongs to root, and cannot be shown as the cell's user's here", {
+        place: foreign,
+        remedy: "Run sallyport as an ordinary user, in folders of that user; in a container see: sallyport doctor",
+      });
     if (view.program === null) throw noProgram(command[0] ?? "", cwd);
     const filter = seccompFilter({
       architecture: architecture(),
@@ -126,13 +126,13 @@ export function openEnclosure({ begun, spec, limits, guarded, terminal, holdsMem
 /** A path that leads to something which cannot be executed is another failure than one that leads nowhere. */
 function noProgram(name: string, cwd: string): Failure {
   if (name.includes("/") && existsSync(resolve(cwd, name)))
-    return new Failure("program_not_executable", `${name} is not an executable file`, {
+    return new Failure("program_not_executable", "it is not an executable file", {
       place: name,
-      remedy: "chmod +x, or name its interpreter",
+      remedy: "Make it executable (chmod +x), or name its interpreter.",
     });
-  return new Failure("program_not_found", `there is no program ${name} in the cell's PATH`, {
+  return new Failure("program_not_found", "there is no such program in the cell's PATH", {
     place: name,
-    remedy: "give its path, or put its folder into PATH; folders of the home are shown only if PATH names them",
+    remedy: "Give its path, or put its folder into PATH; folders of the home are shown only if PATH names them.",
   });
 }
 

@@ -98,6 +98,6 @@ export function fetchEnd(pid: number, wait = false): End | null {
 
 function failed(message: string): Failure {
   return new Failure("sandbox_unavailable", `the cell's first process could not be started: ${message}`, {
-    remedy: "`sallyport doctor` says what this machine lacks and how to give it",
+    remedy: "See what this machine lacks: sallyport doctor",
   });
 }

@@ -125,37 +125,9 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
     return exit;
   });
 
-<<<<<<< HEAD
   const refused = (message: string) =>
     new Failure("sandbox_unavailable", message, {
-      remedy: "`sallyport doctor` says what this machine lacks and how to give it",
-=======
-  let said: string | null = null;
-  const received: { tcp?: Server; dns?: Server; udp4?: DatagramSocket; udp6?: DatagramSocket } = {};
-  const doors = new Promise<Doors>((resolve, reject) => {
-    let initReady = false;
-    const refuse = (message: string) =>
-      reject(
-        new Failure("sandbox_unavailable", message, {
-          remedy: "See what this machine lacks: sallyport doctor",
-        }),
-      );
-    const complete = () => {
-      const { tcp, dns, udp4, udp6 } = received;
-      if (!initReady || !status.networkReady || tcp === undefined || dns === undefined || udp4 === undefined) return;
-      if (ipv6 && udp6 === undefined) return;
-      resolve({ tcp, dns, udp: udp6 === undefined ? [udp4] : [udp4, udp6] });
-    };
-    child.on("message", (message: { kind: string; message?: string }, handle) => {
-      if (message.kind === "ready") initReady = true;
-      else if (message.kind === "failed") {
-        said = message.message ?? "";
-        return refuse(`the cell could not be set up: ${said}`);
-      } else Object.assign(received, { [message.kind]: handle });
-      if (message.kind === "tcp" || message.kind === "dns")
-        Object.assign(handle as Server, { pauseOnConnect: true, allowHalfOpen: true });
-      complete();
->>>>>>> main
+      remedy: "See what this machine lacks: sallyport doctor",
     });
   const endedEarly = ended.then(({ code, signal }): never => {
     const name = Object.entries(constants.errno).find(([, value]) => value === code)?.[0];
@@ -193,89 +165,26 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
   const run = async (spec: CellSpec, beforeAgent: (doors: Doors) => void = () => {}): Promise<RunningCell> => {
     await sent;
     const limits = { ...defaultLimits, ...spec.limits };
-<<<<<<< HEAD
     const group = (await cgroup?.limit(limits)) ?? null;
     const ends = openAgentsEnds(terminal, begun);
     stdio = ends;
-=======
-    const bwrap = findProgram("bwrap", toolPath);
-    if (bwrap === null)
-      throw new Failure("sandbox_unavailable", "bubblewrap (bwrap) is not installed", {
-        remedy: "Install bubblewrap; `sallyport doctor --fix` does.",
-      });
-    const nested = spec.nestedSandbox ?? false;
->>>>>>> main
     const guarded = guardAll(spec.view);
     const forget = noteRun(spec.view.note, pid, guarded, spec.view.scratch);
     try {
-<<<<<<< HEAD
       const enclosure = openEnclosure({
         begun,
         spec,
-=======
-      // The agent leads a session of its own (with the terminal, where there is one: job control, and Ctrl-C for it alone).
-      // Not bubblewrap's --new-session: the cell's first process must stay in the group that dies with the supervisor.
-      const setsid = findProgram("setsid", toolPath);
-      if (setsid === null)
-        throw new Failure("sandbox_unavailable", "setsid is not installed", {
-          remedy: "Install util-linux; `sallyport doctor --fix` does.",
-        });
-      const launcher = [setsid, ...(options.terminal === undefined ? [] : ["-c"])];
-      const path = spec.env.PATH ?? toolPath;
-      const view = viewArguments({
-        view: spec.view,
-        command: spec.command,
-        cwd: spec.cwd,
-        path,
-        user,
->>>>>>> main
         limits,
         guarded,
         terminal: terminal !== undefined,
         holdsMemory: group !== null,
       });
-<<<<<<< HEAD
       try {
         enclosure.send(ends.ends);
       } finally {
         enclosure.close();
         ends.handedOver();
       }
-=======
-      const foreign = [spec.view.workspace, spec.view.home.folder].find((path) => staging.foreign.includes(path));
-      if (foreign !== undefined)
-        throw new Failure("workspace_refused", "it belongs to root, and cannot be shown as the cell's user's here", {
-          place: foreign,
-          remedy: "Run sallyport as an ordinary user, in folders of that user; in a container see: sallyport doctor",
-        });
-      if (view.program === null) throw noProgram(spec.command[0] ?? "", spec.cwd);
-      const filter = seccompFilter({
-        architecture: process.arch as "x64" | "arm64",
-        level: spec.level ?? "standard",
-        nestedSandbox: nested,
-        guardSetId: asRoot,
-      });
-      const args = [
-        "--unshare-user",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--unshare-cgroup-try",
-        "--uid",
-        String(user.uid),
-        "--gid",
-        String(user.gid),
-        "--hostname",
-        "cell",
-        "--cap-drop",
-        "ALL",
-        "--die-with-parent",
-        ...view.args,
-        "--chdir",
-        spec.cwd,
-        ...(without.seccomp ? [] : ["--seccomp", view.data.length]),
-      ];
->>>>>>> main
       beforeAgent(await doors);
       const failed = await Promise.race([
         status.cellReady.then(() => null),
@@ -294,10 +203,11 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
           },
         );
       status.go();
-    } catch (error) 
+    } catch (error) {
       await kill();
       forget();
       throw error;
+    }
     return {
       pid,
       stdin: ends.stdin,
@@ -350,7 +260,7 @@ function openAgentsEnds(terminal: TerminalSize | undefined, { asRoot, user }: Be
     stdio.handedOver();
     stdio.close();
     throw new Failure("sandbox_unavailable", `root here cannot give the cell another user (${user.uid})`, {
-      remedy: "run sallyport as an ordinary user, or where more ids than root's are mapped",
+      remedy: "Run sallyport as an ordinary user, or where more ids than root's are mapped.",
       cause,
     });
   }
@@ -360,35 +270,8 @@ function openAgentsEnds(terminal: TerminalSize | undefined, { asRoot, user }: Be
 /** What ended before the agent began; bubblewrap says it on what would have been the agent's error output. */
 async function failure(said: string, stderr: Readable | null, otherwise = ""): Promise<Failure> {
   let words = said;
-<<<<<<< HEAD
   if (stderr !== null) for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
   return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || otherwise}`, {
-    remedy: "`sallyport doctor` looks for what is missing",
-  });
-}
-=======
-  for await (const chunk of stderr) if (words.length < 4096) words += String(chunk);
-  return new Failure("sandbox_failed", `the cell could not be started: ${words.trim() || "it ended at once"}`, {
     remedy: "See what is missing: sallyport doctor",
   });
 }
-
-/** A path that leads to something which cannot be executed is another failure than one that leads nowhere. */
-function noProgram(name: string, cwd: string): Failure {
-  if (name.includes("/") && existsSync(resolve(cwd, name)))
-    return new Failure("program_not_executable", "it is not an executable file", {
-      place: name,
-      remedy: "Make it executable (chmod +x), or name its interpreter.",
-    });
-  return new Failure("program_not_found", "there is no such program in the cell's PATH", {
-    place: name,
-    remedy: "Give its path, or put its folder into PATH; folders of the home are shown only if PATH names them.",
-  });
-}
-
-function hardOpenFiles(): number {
-  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  const hard = Number(line?.[1]);
-  return Number.isFinite(hard) ? hard : 1_048_576;
-}
->>>>>>> main

@@ -107,13 +107,7 @@ export const ambient: readonly Owned[] = [
   },
   {
     what: "process.argv",
-    owners: [
-      "cli",
-      "bin/sallyport.ts",
-      "sandbox/cell-init.mjs",
-      "sandbox/inbound/socket-maker.mjs",
-      "sandbox/inner-shim.mjs",
-    ],
+    owners: ["cli", "bin/sallyport.ts", "sandbox/inbound/socket-maker.mjs", "sandbox/inner-shim.mjs"],
     why: "only the wiring reads the command line; the maker of sockets is a program of its own",
   },
   {
@@ -237,7 +231,6 @@ export const forbiddenWords: readonly { readonly pattern: RegExp; readonly why: 
 /** Files that run when they are started, so may act at their top level. */
 export const programs: readonly string[] = [
   "bin/",
-
   "src/sandbox/inbound/socket-maker.mjs",
   "src/sandbox/inner-shim.mjs",
 ];
