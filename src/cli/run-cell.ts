@@ -24,6 +24,7 @@ import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
+import { createRunPorts } from "./run-ports.ts";
 import { personsStreams } from "./run-terminal.ts";
 import { filesDetail, policyFiles } from "./shown-files.ts";
 import { unblocked } from "./unblocked.ts";
@@ -49,14 +50,12 @@ export async function runCell(
     observation: run.observing?.observation ?? null,
     standing: run.held?.standing ?? null,
   });
-  const { publish } = run.flags;
-  const published =
-    publish.length === 0 ? null : await (await import("./publish.ts")).openPublished(publish, log, run.report.before);
+  const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
   const boundary: Boundary = openBoundary({
     gate,
     authority,
-    resolve: published?.withoutOwnPorts(resolve) ?? resolve,
+    resolve: ports.around(resolve),
     upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
@@ -64,11 +63,12 @@ export async function runCell(
   const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
-  const live = openLiveRun(run, log, recorder);
+  const live = openLiveRun(run, log, recorder, ports.add);
   let end: TaskEnd | null = null;
   const scratch = join(run.folder.path, "workspace");
   mkdirSync(scratch, { mode: 0o700 });
   try {
+    await ports.open(run.flags.publish, run.report.before);
     end = await runTask({
       cell,
       spec: cellSpec(run, cell, authority.certificatePem, scratch, files),
@@ -84,12 +84,12 @@ export async function runCell(
       maxRuntime: caps.runtime,
       onReady: () => {
         log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid, ...filesDetail(files) } });
-        published?.announce();
+        ports.ready();
       },
       onRunning: (running) => {
         signals.attach(running);
         live.running(running);
-        published?.attach({ pid: running.pid, user: cell.user });
+        ports.running({ pid: running.pid, user: cell.user });
       },
       onRestored: (restored) => tellRestored(run, log, restored),
     });
@@ -97,7 +97,7 @@ export async function runCell(
   } finally {
     await live.end(end);
     watching?.close();
-    published?.close();
+    ports.close();
     signals.close();
     block();
     removeIfEmpty(scratch);
