@@ -11,6 +11,7 @@ import { type Allow, type Decision, type Deny, isAllowed } from "#core/decision.
 import type { Effect, Gate } from "#core/gate.ts";
 import type { DenyReason } from "#core/reason.ts";
 import type { Subject } from "#core/subject.ts";
+import { innerApi } from "#lib/host-name.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
 import type { Observation } from "./observe.ts";
@@ -47,6 +48,27 @@ const logFailed: Deny = {
   remedy: "The boundary cannot write its log, so nothing leaves: free the disk and start again.",
   detail: "the event of this decision could not be written",
 };
+
+const inner: Allow = {
+  verdict: "allow",
+  rule: innerApi,
+  obligations: { tls: "terminate", protocol: "http", private: [], bodyOnGet: false },
+};
+
+const innerElsewhere: Deny = {
+  verdict: "deny",
+  reason: "port_not_allowed",
+  rule: innerApi,
+  remedy: `Ask http://${innerApi}/v1/whoami, on port 80.`,
+  detail: null,
+};
+
+/** Asking sallyport itself leaves nothing: whatever the policy, it is answered, over plain HTTP alone. */
+function innerDecision(action: Action): Decision {
+  if (action.kind === "dns" || (action.port === 80 && (action.kind === "connect" || action.scheme === "http")))
+    return inner;
+  return innerElsewhere;
+}
 
 /** What cannot be judged is denied; the error's name is no agent's text. */
 function judgementFailed(error: unknown): Deny {
@@ -108,12 +130,13 @@ class RunGate implements Gate {
   }
 
   #judged(action: Action): Decision {
+    if (action.host === innerApi) return innerDecision(action);
     return this.#observation === null ? evaluate(this.#policy, action) : this.#observation.judge(action);
   }
 
   #decide(action: Action): Decision {
     const decision = this.preview(action);
-    if (action.kind === "dns" || !isAllowed(decision)) return decision;
+    if (action.kind === "dns" || action.host === innerApi || !isAllowed(decision)) return decision;
     if (this.#requestsLeft <= 0) return exhausted;
     this.#requestsLeft -= 1;
     return decision;

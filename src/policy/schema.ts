@@ -100,6 +100,11 @@ const rule: Keys = {
     absent: "none",
     operator: true,
   },
+  delegate_only: {
+    shape: boolean,
+    doc: "What this rule allows is not for the agent itself: it may only be handed to agents that it spawns.",
+    absent: "`false`",
+  },
   body_on_get: {
     shape: boolean,
     doc: "Lets a body pass on GET or HEAD, which some servers read as the next request.",

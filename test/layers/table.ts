@@ -70,8 +70,8 @@ export const builtins: readonly Owned[] = [
   },
   {
     what: "node:http",
-    owners: [],
-    why: "the boundary authorises the bytes that it sends; a library would rewrite them",
+    owners: ["supervisor/inner/server.ts"],
+    why: "the boundary authorises the bytes that it sends; a library would rewrite them. What sallyport itself answers is sent nowhere",
   },
   {
     what: "node:https",
