@@ -20,6 +20,7 @@ import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
 import type { WatchedRun } from "./held-token.ts";
+import { openInnerApi } from "./inner-api.ts";
 import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
@@ -41,22 +42,28 @@ export async function runCell(
   const authority = await openAuthority(home.keys);
   await putRightEarlier(run, log);
   const files = await policyFiles(run, agentHome());
+  const listener = decisionListener(run);
   const gate = openGate({
     subject: run.subject,
     policy: source.policy,
     log,
     maxRequests: caps.requests,
-    onDecision: decisionListener(run),
+    onDecision(action, decision, seq) {
+      listener(action, decision, seq);
+      inner.decided(action, decision, seq);
+    },
     observation: run.observing?.observation ?? null,
     standing: run.held?.standing ?? null,
   });
   const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
+  const inner = openInnerApi(run, gate, log, cell.user);
   const boundary: Boundary = openBoundary({
     gate,
     authority,
     resolve: ports.around(resolve),
     upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
+    inner: () => inner.socket(),
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
@@ -97,6 +104,7 @@ export async function runCell(
   } finally {
     await live.end(end);
     watching?.close();
+    await inner.close();
     ports.close();
     signals.close();
     block();

@@ -39,6 +39,9 @@ const eventTypes = Object.keys({
   "control.received": true,
   "workspace.restored": true,
   "authority.changed": true,
+  "agent.noted": true,
+  "agent.spawned": true,
+  "agent.returned": true,
   "publish.opened": true,
   "publish.connection": true,
 } satisfies Record<Event["type"], true>);

@@ -77,11 +77,20 @@ function judgementFailed(error: unknown): Deny {
   return { verdict: "deny", reason: "internal_error", rule: null, remedy: null, detail };
 }
 
-export function openGate(options: GateOptions): Gate {
+/** A gate whose requests can be lent to agents that this one's spawned. */
+export interface LendingGate extends Gate {
+  /** Infinity where there is no cap. */
+  readonly requestsLeft: number;
+  /** Takes these from what is left. @throws RangeError where fewer are left */
+  lend(requests: number): void;
+  giveBack(requests: number): void;
+}
+
+export function openGate(options: GateOptions): LendingGate {
   return new RunGate(options);
 }
 
-class RunGate implements Gate {
+class RunGate implements LendingGate {
   readonly subject: Subject;
   readonly #policy: CompiledPolicy;
   readonly #log: EventLog;
@@ -98,6 +107,19 @@ class RunGate implements Gate {
     this.#observation = options.observation ?? null;
     this.#standing = options.standing ?? null;
     this.#requestsLeft = options.maxRequests ?? Number.POSITIVE_INFINITY;
+  }
+
+  get requestsLeft(): number {
+    return this.#requestsLeft;
+  }
+
+  lend(requests: number): void {
+    if (requests > this.#requestsLeft) throw new RangeError(`only ${this.#requestsLeft} requests are left`);
+    this.#requestsLeft -= requests;
+  }
+
+  giveBack(requests: number): void {
+    this.#requestsLeft += requests;
   }
 
   judge(action: Action, effect: Effect): void {

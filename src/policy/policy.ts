@@ -105,6 +105,8 @@ export interface ExecutionSection {
   readonly audit_all_actions?: boolean;
   readonly isolation?: "process" | "gvisor" | "microvm" | "wasm";
   readonly nested_sandbox?: "deny" | "allow";
+  /** Agents' ids. */
+  readonly spawn?: readonly string[];
   /** `NAME` or `NAME=VALUE` */
   readonly env?: readonly string[];
   readonly durability?: "group" | "each";

@@ -269,6 +269,11 @@ export const schema: Keys = {
         doc: "Whether the agent may make sandboxes of its own.",
         absent: "`deny`",
       },
+      spawn: {
+        shape: list(text("rule-id")),
+        doc: "Agents that a run under this policy's token may spawn, each with a part of what the policy allows.",
+        absent: "none",
+      },
       env: {
         shape: list(text("environment")),
         doc: "Environment variables that the agent is given: `NAME` as it is, or `NAME=VALUE`.",

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 
 /** The child's descriptor of the lifeline: its end means that whoever spawned it is gone. */
 export const lifelineDescriptor = 3;
@@ -17,17 +17,24 @@ export interface ChildOptions {
   readonly input: Uint8Array;
 }
 
-export type ChildLine =
-  | { readonly stream: "stdout" | "stderr"; readonly data: Buffer }
-  | { readonly exit: number };
+export type ChildLine = { readonly stream: "stdout" | "stderr"; readonly data: Buffer } | { readonly exit: number };
 
 export interface Child {
   /** Its output as it comes, then how it ended. To be read once; unread output holds it back. */
   readonly lines: AsyncIterable<ChildLine>;
+  /** What it has told of itself so far. */
+  said(): ChildWord;
   /** Ends it and all that it began. */
   end(): void;
   /** Resolves when nothing of it is left. */
   readonly ended: Promise<void>;
+}
+
+/** A line of JSON that a spawned run tells on its lifeline: once it has begun, and once more when it has ended. */
+export interface ChildWord {
+  readonly session: string | null;
+  /** Requests that it has used. */
+  readonly requests: number;
 }
 
 /** The signals' numbers matter to nobody here: sallyport gives a code of its own for each way that it ends. */
@@ -42,18 +49,36 @@ export function spawnChild(options: ChildOptions): Child {
   });
   child.stdin?.on("error", () => undefined); // it need not read what it is given
   child.stdin?.end(options.input);
-  const lifeline = child.stdio[lifelineDescriptor];
-  lifeline?.on("error", () => undefined);
+  const lifeline = child.stdio[lifelineDescriptor] as Duplex;
+  lifeline.on("error", () => undefined);
+  const words = readWords(lifeline);
   const exited = once(child, "close").then(([code]) => (code as number | null) ?? killed);
   exited.catch(() => undefined); // told where the lines are read
   return {
     lines: linesOf(child, exited),
-    end: () => void lifeline?.destroy(),
+    said: words,
+    // Half of it: what it says last is still heard.
+    end: () => void lifeline.end(),
     ended: exited.then(
       () => undefined,
       () => undefined,
     ),
   };
+}
+
+/** The newest word; what is none is not believed. */
+function readWords(lifeline: Duplex): () => ChildWord {
+  let word: ChildWord = { session: null, requests: 0 };
+  let text = "";
+  lifeline.setEncoding("utf8");
+  lifeline.on("data", (chunk: string) => {
+    text = (text + chunk).slice(-4096);
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      word = JSON.parse(text.slice(0, end)) as ChildWord; // from this very program
+      text = text.slice(end + 1);
+    }
+  });
+  return () => word;
 }
 
 async function* linesOf(child: ChildProcess, exited: Promise<number>): AsyncIterable<ChildLine> {
