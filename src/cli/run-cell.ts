@@ -13,6 +13,7 @@ import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { cellEnvironment } from "#sandbox/environment.ts";
 import type { Files } from "#sandbox/files.ts";
 import { createMemoryRelease } from "#sandbox/freed-memory.ts";
+import type { Shim } from "#sandbox/inner-shim.ts";
 import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { buildTrust } from "#sandbox/trust.ts";
 import type { Restored } from "#sandbox/workspace.ts";
@@ -71,6 +72,7 @@ export async function runCell(
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder, ports.add);
+  const shim = run.held === null ? null : (await import("#sandbox/inner-shim.ts")).innerShim();
   let end: TaskEnd | null = null;
   const scratch = join(run.folder.path, "workspace");
   mkdirSync(scratch, { mode: 0o700 });
@@ -78,7 +80,7 @@ export async function runCell(
     await ports.open(run.flags.publish, run.report.before);
     end = await runTask({
       cell,
-      spec: cellSpec(run, cell, authority.certificatePem, scratch, files),
+      spec: cellSpec(run, cell, authority.certificatePem, scratch, files, shim),
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),
@@ -176,7 +178,14 @@ function agentHome(): string {
   return process.env.HOME ?? "/home/agent";
 }
 
-function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string, files: Files | null): CellSpec {
+function cellSpec(
+  run: Run,
+  cell: PreparedCell,
+  authorityPem: string,
+  scratch: string,
+  files: Files | null,
+  shim: Shim | null,
+): CellSpec {
   const { workspace, home, source } = run;
   const { execution } = source.policy;
   const folder = join(home.agents, run.subject.agent_id, "home");
@@ -192,6 +201,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       user: cell.user.name,
       trust: true,
       terminal: run.terminal,
+      shim: shim !== null,
     }),
     view: {
       workspace,
@@ -206,6 +216,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       note: join(notesFolder(home), `${run.folder.id}.json`),
       files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
+      shim,
       agent: run.profile?.view(homePath, folder) ?? null,
     },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },

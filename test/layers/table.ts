@@ -70,7 +70,7 @@ export const builtins: readonly Owned[] = [
   },
   {
     what: "node:http",
-    owners: ["supervisor/inner/server.ts"],
+    owners: ["supervisor/inner/server.ts", "sandbox/inner-shim.mjs"],
     why: "the boundary authorises the bytes that it sends; a library would rewrite them. What sallyport itself answers is sent nowhere",
   },
   {
@@ -84,7 +84,7 @@ export const builtins: readonly Owned[] = [
   { what: "node:inspector", owners: [], why: "no door that the gate does not know" },
   {
     what: "node:process",
-    owners: ["cli", "sandbox/cell-init.mjs"],
+    owners: ["cli", "sandbox/cell-init.mjs", "sandbox/inner-shim.mjs"],
     why: "the environment is read by the wiring alone",
   },
   {
@@ -102,17 +102,17 @@ export const builtins: readonly Owned[] = [
 export const ambient: readonly Owned[] = [
   {
     what: "process.env",
-    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs"],
+    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs", "sandbox/inner-shim.mjs"],
     why: "only the wiring reads the environment; cell-init is a program of its own",
   },
   {
     what: "process.argv",
-    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs", "sandbox/inbound/socket-maker.mjs"],
+    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs", "sandbox/inbound/socket-maker.mjs", "sandbox/inner-shim.mjs"],
     why: "only the wiring reads the command line; cell-init and the maker of sockets are programs of their own",
   },
   {
     what: "process.getBuiltinModule",
-    owners: ["sandbox/cell-init.mjs"],
+    owners: ["sandbox/cell-init.mjs", "sandbox/inner-shim.mjs"],
     why: "an import that this test cannot see; cell-init runs as text, where there is no other",
   },
   {
