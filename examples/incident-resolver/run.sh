@@ -11,5 +11,6 @@ export SALLYPORT_TOKEN
 status=0
 sallyport run -- python3 runner.py || status=$?
 unset SALLYPORT_TOKEN
-sallyport sessions show "$(sallyport sessions list --agent service-runner --json | sed 's/.*"id":"\([^"]*\)".*/\1/')" --tree
+session=$(sallyport sessions list --agent service-runner --limit 1 | awk 'NR == 2 { print $1 }')
+sallyport sessions show "$session" --tree
 exit $status

@@ -51,7 +51,7 @@ const kept = new Set([
   "DOTNET_ROOT",
 ]);
 
-/** Where a cell's `sallyport` command is, in PATH after everything else; see inner-shim.ts. */
+/** Where a cell's `sallyport` command is, in PATH before everything else; see inner-shim.ts. */
 export const shimPath = "/run/sallyport-cli/bin";
 
 const locale = /^LC_[A-Z_]+$/;
@@ -77,7 +77,7 @@ export function cellEnvironment(question: EnvironmentQuestion): Record<string, s
   for (const [key, value] of Object.entries(question.host))
     if (value !== undefined && (kept.has(key) || locale.test(key))) env[key] = value;
   env.PATH ??= "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  if (question.shim) env.PATH += `:${shimPath}`;
+  if (question.shim) env.PATH = `${shimPath}:${env.PATH}`;
   if (question.terminal) env.TERM ??= "xterm-256color";
   Object.assign(env, {
     HOME: question.home,
