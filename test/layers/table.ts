@@ -107,7 +107,13 @@ export const ambient: readonly Owned[] = [
   },
   {
     what: "process.argv",
-    owners: ["cli", "bin/sallyport.ts", "sandbox/cell-init.mjs", "sandbox/inbound/socket-maker.mjs", "sandbox/inner-shim.mjs"],
+    owners: [
+      "cli",
+      "bin/sallyport.ts",
+      "sandbox/cell-init.mjs",
+      "sandbox/inbound/socket-maker.mjs",
+      "sandbox/inner-shim.mjs",
+    ],
     why: "only the wiring reads the command line; cell-init and the maker of sockets are programs of their own",
   },
   {
@@ -233,6 +239,7 @@ export const programs: readonly string[] = [
   "bin/",
   "src/sandbox/cell-init.mjs",
   "src/sandbox/inbound/socket-maker.mjs",
+  "src/sandbox/inner-shim.mjs",
 ];
 
 /** Files that keep something at their top level between calls, each with the reason. */
