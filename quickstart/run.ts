@@ -7,7 +7,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters, styleText } from "node:util";
-import { collect, decisionsOn, type LoggedEvent, openPlace, type Ran } from "../test/scenario/program.ts";
+import { collect, decisionsOn, type LoggedEvent, openPlace, program, type Ran } from "../test/scenario/program.ts";
 import { createTestAuthority } from "../test/servers/certificate-authority.ts";
 import { startServer } from "../test/servers/https-server.ts";
 import { cacheFolder } from "../test/servers/installed.ts";
@@ -93,6 +93,13 @@ const ran = await collect(child);
 if (partial !== "") bar(partial);
 await provider.close();
 
+/** Both streams of a command in the order that they were written, as a terminal shows them. */
+function asOneStream(args: readonly string[]): string {
+  const env = { ...process.env, SALLYPORT_HOME: place.home };
+  const words = ["-c", 'exec "$0" "$@" 2>&1', program, ...args];
+  return execFileSync("sh", words, { cwd: repository, env, encoding: "utf8" });
+}
+
 const session = place.sessions().at(-1);
 if (session === undefined) {
   console.error("\nquickstart: the run left no session; what it printed stands above");
@@ -114,7 +121,7 @@ for (const args of [
   heading(`sallyport ${args.join(" ")}`);
   const result = await place.run(args, { cwd: repository });
   commands[args[0] === "sessions" ? (args[1] ?? "") : (args[0] ?? "")] = result;
-  bar(result.stdout + result.stderr);
+  bar(args[0] === "replay" ? asOneStream(args) : result.stdout + result.stderr);
 }
 
 heading("What should have happened");

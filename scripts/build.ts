@@ -44,6 +44,7 @@ const others = [
   "ps",
   "logs",
   "attach",
+  "publish-run",
   "stop",
   "replay",
   "audit",

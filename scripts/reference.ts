@@ -1,5 +1,5 @@
 // Writes everything that is made from the source and read by people: the manual (man/), docs/reference/commands.md, the tables
-// of codes.md and policy.md, schema/policy.schema.json. `npm run reference` after a change to a command, a code or the
+// of codes.md, policy.md and profiles.md, schema/policy.schema.json. `npm run reference` after a change to a command, a code or the
 // policy's schema; with --check it writes nothing, names what is out of date, and ends with 1 if anything is.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { describeCommand } from "#cli/command-table.ts";
 import { loadProgram } from "#cli/main.ts";
 import { version } from "#cli/version.ts";
 import { jsonSchema } from "#policy/json-schema.ts";
-import { withTables } from "#policy/reference.ts";
+import { withProfileTables, withTables } from "#policy/reference.ts";
 import { withCodes } from "./reference/codes-page.ts";
 import { commandPage } from "./reference/command-page.ts";
 import { manual } from "./reference/manual.ts";
@@ -23,8 +23,16 @@ const made = new Map([
   ["docs/reference/commands.md", commandPage(program)],
   ["docs/reference/codes.md", withCodes(read("docs/reference/codes.md"))],
   ["docs/reference/policy.md", withTables(read("docs/reference/policy.md"))],
+  ["docs/reference/profiles.md", withProfileTables(read("docs/reference/profiles.md"))],
+  ["package.json", withManual(read("package.json"), [...pages.keys()])],
   ["schema/policy.schema.json", `${JSON.stringify(jsonSchema(), null, 2)}\n`],
 ]);
+
+/** npm links only pages that the manifest names one by one. */
+function withManual(manifest: string, names: readonly string[]): string {
+  const value = JSON.parse(manifest) as { man?: readonly string[] };
+  return `${JSON.stringify({ ...value, man: [...names].sort().map((name) => `man/${name}`) }, null, 2)}\n`;
+}
 
 mkdirSync(join(root, "man"), { recursive: true });
 const left = readdirSync(join(root, "man")).filter((name) => !pages.has(name));

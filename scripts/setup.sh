@@ -3,17 +3,18 @@
 # Says each thing it installs before it does, installs nothing that is there, and never asks. Without root it names
 # what is missing and the command that brings it, and ends with 1.
 #
-#   scripts/setup.sh run    what the program needs
-#   scripts/setup.sh test   that, and what the tests and the quickstart drive it with
+#   scripts/setup.sh run          what the program needs
+#   scripts/setup.sh quickstart   that, and what the quickstart's agent calls
+#   scripts/setup.sh test         that, and what the tests drive it with
 set -eu
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 what=${1:-test}
 case $what in
-  run | test) ;;
+  run | quickstart | test) ;;
   *)
-    say "usage: scripts/setup.sh run|test"
+    say "usage: scripts/setup.sh run|quickstart|test"
     exit 2
     ;;
 esac
@@ -31,12 +32,15 @@ needed='bwrap bubblewrap the-cell
 nft nftables the-redirect
 ip iproute2 the-redirect
 unshare util-linux the-cell'
+if [ "$what" != run ]; then
+  needed="$needed
+git git the-agent-and-clients
+curl curl the-agent-and-clients
+openssl openssl local-servers"
+fi
 if [ "$what" = test ]; then
   needed="$needed
-git git clients-in-tests
-curl curl clients-in-tests
 python3 python3 clients-in-tests
-openssl openssl servers-in-tests
 strace strace proof-of-no-own-connections
 setpriv util-linux tests-as-another-user
 newuidmap uidmap mapped-users

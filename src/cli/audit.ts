@@ -23,6 +23,14 @@ export function register(program: Command): void {
     )
     .option("--json", "print JSON")
     .action(verify);
+  audit
+    .command("who")
+    .description("show everything that was done under a grant or by a task, and by whom it was handed down to")
+    .argument("<jti>", "a token's jti, the label of a task, or a session's id")
+    .option("--json", "print the events, one JSON object a line")
+    .action(async (text: string, options: { json?: boolean }) => {
+      (await import("./audit-who.ts")).auditWho(text, options);
+    });
 }
 
 function verify(text: string, options: { json?: boolean }): void {

@@ -32,13 +32,32 @@ export async function listValues(kind: ListedKind): Promise<readonly Candidate[]
       return (await import("./codes.ts"))
         .allCodes()
         .map(({ code, meaning }) => ({ value: code, description: meaning }));
+    case "hosts":
+      return presets();
     case "variables":
       return Object.keys(process.env)
         .sort()
         .map((value) => ({ value, description: "" }));
-    default:
-      return [];
+    case "events":
+      return (await import("./sessions.ts")).eventTypes.map((value) => ({ value, description: "" }));
+    case "hosts":
+      return (await import("./presets.ts")).shippedPresets
+        .names()
+        .map((name) => ({ value: `@${name}`, description: "a preset" }));
+    case "profiles":
+      return (await import("./profile-source.ts"))
+        .profileNames(homePath(process.env))
+        .map((value) => ({ value, description: "" }));
   }
+}
+
+/** What may stand for hosts; the newest version of each is named without it. */
+async function presets(): Promise<Candidate[]> {
+  const { shippedPresets } = await import("./presets.ts");
+  return [...new Set(shippedPresets.list().map(({ name }) => name))].sort().map((name) => ({
+    value: `@${name}`,
+    description: "",
+  }));
 }
 
 async function sessions(wanted: (state: SessionState) => boolean): Promise<Candidate[]> {

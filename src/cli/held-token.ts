@@ -1,6 +1,7 @@
 // The token that a run is under: verified once, then held against what is revoked while it runs. Loaded only where there is one.
 
 import { readAgent } from "#control/store/agents.ts";
+import { listKeys } from "#control/store/keys.ts";
 import { policyOf, readPolicy } from "#control/store/policies.ts";
 import { type RevocationListener, watchRevocations } from "#control/store/revocation-watch.ts";
 import { currentEpoch, type Revocation } from "#control/store/revocations.ts";
@@ -9,9 +10,12 @@ import type { Subject } from "#core/subject.ts";
 import type { Termination } from "#core/termination.ts";
 import { createStanding, type HeldStanding } from "#enforce/standing.ts";
 import { closedRules, endedBy } from "#identity/revoked.ts";
+import { loadBiscuits } from "#identity/token/biscuit.ts";
+import type { Narrowing } from "#identity/token/claims.ts";
+import { narrowToken } from "#identity/token/issue.ts";
 import type { Verification, VerifiedToken } from "#identity/token/verify.ts";
 import { narrowingPolicy } from "#policy/narrow.ts";
-import type { Policy } from "#policy/policy.ts";
+import type { Policy, PolicyDocument } from "#policy/policy.ts";
 import type { Home } from "./home.ts";
 import type { Attempt } from "./refused-run.ts";
 import { readToken } from "./token-source.ts";
@@ -22,6 +26,14 @@ export interface HeldToken {
   /** Of the authority and of every hand after it, in their order. */
   readonly narrowings: readonly Policy[];
   readonly standing: HeldStanding;
+  /** Seconds since 1970. */
+  readonly expires: number;
+  /** Agents that a run under it may spawn. */
+  readonly spawnable: readonly string[];
+  /** The session whose agent spawned this run's; null for a run that a person began. */
+  readonly parent: string | null;
+  /** The token of an agent that the run `session` spawns: this one, narrowed to that run and then handed down. */
+  childToken(session: string, narrowing: Narrowing & { readonly agent: string }): Promise<string>;
   /** Follows revocations and the expiry until `close`. `session` is the run's own id. */
   watch(session: string, o: WatchedRun): { close(): void };
 }
@@ -41,7 +53,7 @@ export async function holdToken(home: Home, text: string, attempt: Attempt): Pro
   const epoch = currentEpoch(home.revoked);
   const verification = await readToken(home, text, Math.floor(Date.now() / 1000));
   try {
-    return hold(home, epoch, verification);
+    return hold(home, text, epoch, verification);
   } catch (error) {
     if (error instanceof Failure) {
       const { recordRefused } = await import("./refused-run.ts");
@@ -52,7 +64,7 @@ export async function holdToken(home: Home, text: string, attempt: Attempt): Pro
 }
 
 /** @throws Failure */
-function hold(home: Home, epoch: number, verification: Verification): HeldToken {
+function hold(home: Home, text: string, epoch: number, verification: Verification): HeldToken {
   if (!verification.ok) {
     throw new Failure(verification.reason, `the token does not hold: ${verification.detail}`, {
       place: "SALLYPORT_TOKEN",
@@ -60,25 +72,60 @@ function hold(home: Home, epoch: number, verification: Verification): HeldToken 
     });
   }
   const { token } = verification;
-  const bound = token.narrowings.find((narrowing) => narrowing.session !== undefined);
+  // The last hand that it was given to holds it; what stands before that hand holds for it as for everybody above.
+  const hand = token.narrowings.findLastIndex((narrowing) => narrowing.agent !== undefined);
+  const bound = token.narrowings.slice(hand + 1).find((narrowing) => narrowing.session !== undefined);
   if (bound !== undefined) {
     throw new Failure("token_invalid", `the token is for the run ${bound.session} alone`, {
       place: "SALLYPORT_TOKEN",
       remedy: "Start this run under a token of its own.",
     });
   }
-  const policy = grantedPolicy(home, token);
-  const narrowings = token.narrowings.flatMap((narrowing, index) =>
-    narrowing.policy === undefined ? [] : [narrowingPolicy(narrowing.policy, `the token's block ${index + 1}`)],
-  );
+  const granted = grantedPolicy(home, token);
+  const policy: Policy = hand < 0 ? granted : { ...granted, delegated: true };
+  const narrowings = token.narrowings.flatMap(({ policy: said }, index) => {
+    if (said === undefined) return [];
+    const narrowing = narrowingPolicy(said, `the token's block ${index + 1}`);
+    return [index < hand ? { ...narrowing, delegated: true as const } : narrowing];
+  });
   const standing = createStanding(token.expires * 1000, Date.now);
   return {
     who: whoOf(home, token),
     policy,
     narrowings,
     standing,
+    expires: token.expires,
+    spawnable: spawnableOf(granted, token),
+    parent: token.narrowings.slice(0, Math.max(hand, 0)).findLast((one) => one.session !== undefined)?.session ?? null,
+    childToken: (session, narrowing) => childToken(home, text, token.key, session, narrowing),
     watch: (session, run) => watch(home, token, session, epoch, standing, run),
   };
+}
+
+/** What the granted policy and every hand on the way say: who is silent about it hands nothing on. */
+function spawnableOf({ document }: Policy, { narrowings }: VerifiedToken): readonly string[] {
+  const hands = narrowings.filter((one) => one.agent !== undefined || saidSpawn(one) !== undefined);
+  return hands.reduce<readonly string[]>((agents, one) => {
+    const said = saidSpawn(one) ?? [];
+    return agents.filter((agent) => said.includes(agent));
+  }, document.execution?.spawn ?? []);
+}
+
+function saidSpawn({ policy }: Narrowing): readonly string[] | undefined {
+  return (policy as unknown as PolicyDocument | undefined)?.execution?.spawn;
+}
+
+async function childToken(
+  home: Home,
+  text: string,
+  key: number,
+  session: string,
+  narrowing: Narrowing,
+): Promise<string> {
+  const biscuits = await loadBiscuits();
+  const signer = listKeys(home.keys).find(({ id }) => id === key);
+  const publicKey = Buffer.from(signer?.public ?? "", "hex");
+  return narrowToken(biscuits, narrowToken(biscuits, text, publicKey, { v: 1, session }), publicKey, narrowing);
 }
 
 /** @throws Failure token_invalid, policy_unknown, home_damaged */

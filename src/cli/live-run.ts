@@ -9,6 +9,7 @@ import type { RunResult } from "#supervisor/control/protocol.ts";
 import type { Control } from "#supervisor/control/server.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
 import type { Run } from "./recorded-run.ts";
+import type { RunPorts } from "./run-ports.ts";
 
 /** A run that is over sooner is reached by nobody, and pays for no socket. Milliseconds. */
 const opensAfter = 30;
@@ -28,7 +29,13 @@ export interface LiveRun {
   end(end: TaskEnd | null): Promise<void>;
 }
 
-export function openLiveRun(run: Run, log: EventLog, recorder: Pick<Recorder, "output">): LiveRun {
+/** `publish`: shows a port of the cell to the host, as `run --publish` does. */
+export function openLiveRun(
+  run: Run,
+  log: EventLog,
+  recorder: Pick<Recorder, "output">,
+  publish: RunPorts["add"],
+): LiveRun {
   let goOn = () => {};
   let opening: Promise<Control | null> | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -36,7 +43,7 @@ export function openLiveRun(run: Run, log: EventLog, recorder: Pick<Recorder, "o
   const { screen, detached, report } = run;
   report.waiting("starting the cell");
   const open = (cell: RunningCell) => {
-    opening = openRunControl(run, log, cell, attachments).catch((error: Error) => {
+    opening = openRunControl(run, log, cell, attachments, publish).catch((error: Error) => {
       report.note(`ps, attach and stop cannot reach this run: ${error.message}`);
       return null;
     });
@@ -68,7 +75,13 @@ export function openLiveRun(run: Run, log: EventLog, recorder: Pick<Recorder, "o
   };
 }
 
-async function openRunControl(run: Run, log: EventLog, cell: RunningCell, attachments: Attachments): Promise<Control> {
+async function openRunControl(
+  run: Run,
+  log: EventLog,
+  cell: RunningCell,
+  attachments: Attachments,
+  publish: RunPorts["add"],
+): Promise<Control> {
   const { openControl } = await import("#supervisor/control/server.ts");
   const { runVerbs } = await import("#supervisor/control/run-verbs.ts");
   const begun = performance.now();
@@ -79,6 +92,7 @@ async function openRunControl(run: Run, log: EventLog, cell: RunningCell, attach
       cell,
       ending,
       attachments,
+      publish,
       terminal,
       modes: () => screen?.modes.enter() ?? "",
       status: () => ({

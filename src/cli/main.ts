@@ -32,6 +32,7 @@ const commands: Record<string, CommandEntry> = {
   ps: { summary: "show what runs now", load: () => import("./ps.ts") },
   logs: { summary: "print what the agent of a session has printed", load: () => import("./logs.ts") },
   attach: { summary: "watch a run, and type into its terminal", load: () => import("./attach.ts") },
+  publish: { summary: "show a port of a run to this machine", load: () => import("./publish-run.ts") },
   stop: { summary: "ask runs to end", load: () => import("./stop.ts") },
   kill: { summary: "end runs at once, with everything that they started", load: () => import("./stop.ts") },
   sessions: { summary: "list and show what ran", load: () => import("./sessions.ts") },

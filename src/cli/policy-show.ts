@@ -2,11 +2,11 @@
 
 import { hostLoopback } from "#lib/host-name.ts";
 import { type CompiledPolicy, compilePolicy } from "#policy/compile.ts";
-import { placeIn } from "#policy/policy.ts";
+import { type Policy, placeIn } from "#policy/policy.ts";
 import { unenforcedKeys } from "#policy/unenforced.ts";
 import { homePath } from "./home.ts";
 import { printable, printJson, printLine, printTable } from "./output.ts";
-import { type Gathered, gatherPolicies, type PolicyFlags, type Source } from "./policy-source.ts";
+import { type Gathered, gatherPolicies, type Source } from "./policy-source.ts";
 import { keyLines, ruleRows, ruleViews } from "./policy-view.ts";
 
 const kinds: { readonly [kind in Source["kind"]]: string } = {
@@ -19,16 +19,29 @@ const kinds: { readonly [kind in Source["kind"]]: string } = {
   allow: "flags",
 };
 
+export interface ShowFlags {
+  readonly allow: readonly string[];
+  readonly profile?: string;
+  readonly json?: boolean;
+}
+
 /** Gives the exit code: 1 where a run under it would not start. @throws Failure policy_unreadable, policy_invalid, usage */
-export function show(flags: PolicyFlags, json: boolean): number {
-  const gathered = gatherPolicies(flags, homePath(process.env), process.cwd());
+export async function show(file: string | undefined, { allow, profile, json }: ShowFlags): Promise<number> {
+  const home = homePath(process.env);
+  const added = profile === undefined ? null : await profilePolicy(profile, home, allow);
+  const gathered = gatherPolicies({ policy: file, allow }, home, process.cwd(), added);
   const compiled = compilePolicy(gathered.parts);
   const missing = gathered.sources.flatMap(({ policy }) =>
     unenforcedKeys(policy).map((path) => ({ key: path, place: placeIn(policy, path) })),
   );
-  if (json) printJson(asJson(gathered, compiled, missing));
+  if (json === true) printJson(asJson(gathered, compiled, missing));
   else tell(gathered, compiled, missing);
   return missing.length === 0 ? 0 : 1;
+}
+
+async function profilePolicy(name: string, home: string, allow: readonly string[]): Promise<Policy> {
+  const { runProfile } = await import("./profile-source.ts");
+  return runProfile(name, { home, env: process.env, allow }).policy;
 }
 
 interface Missing {

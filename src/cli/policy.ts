@@ -1,7 +1,7 @@
 // `sallyport policy`: its subcommands and their flags, and nothing of what they do (policy-check.ts, policy-show.ts, …).
 
 import { type Command, Option } from "commander";
-import type { PolicyFlags } from "./policy-source.ts";
+import type { ShowFlags } from "./policy-show.ts";
 import type { SuggestFlags } from "./policy-suggest.ts";
 
 const fileText = "TOML, or YAML and JSON by the file's extension; - is standard input, as TOML";
@@ -30,20 +30,21 @@ Examples:
         .argParser((value: string, before: readonly string[]) => [...before, value])
         .default([], "none"),
     )
+    .option("--profile <name>", "with what an agent's profile adds")
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
       `
 Examples:
   sallyport policy show
+  sallyport policy show --profile claude
   sallyport policy show agent.toml
   sallyport policy show --allow @npm
 
 Exit code: 0 shown, 1 a run under it would not start, 125 it cannot be read.`,
     )
-    .action(async (file: string | undefined, { allow, json = false }: { allow: string[]; json?: boolean }) => {
-      const flags: PolicyFlags = { policy: file, allow };
-      process.exitCode = (await import("./policy-show.ts")).show(flags, json);
+    .action(async (file: string | undefined, flags: ShowFlags) => {
+      process.exitCode = await (await import("./policy-show.ts")).show(file, flags);
     });
 
   policy
@@ -69,7 +70,7 @@ Exit code: 0 a run under it can start, 1 it is invalid or asks for what this bui
     .usage("[options] [file] <action...>")
     .description("say which rule decides an action, which comes nearest, and what would allow it")
     .argument(
-      "<words...>",
+      "<action...>",
       `[FILE], then METHOD URL, or CONNECT HOST:PORT [tls|http|tcp], or DNS HOST; FILE is ${fileText}`,
     )
     .option("--json", "print one JSON object")

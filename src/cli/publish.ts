@@ -5,7 +5,7 @@ import { Failure } from "#core/failure.ts";
 import { normalAddress } from "#lib/address.ts";
 import { addressClass } from "#lib/address-class.ts";
 import { hostAndPort, hostLoopback } from "#lib/host-name.ts";
-import { NameUnresolved, type ResolveUpstream } from "#proxy/upstream/resolve.ts";
+import { NameUnresolved } from "#proxy/upstream/resolve.ts";
 import { createPublisher, type PortWish, type PublishedPort, type Publisher } from "#supervisor/publish.ts";
 
 /** Both of the host's own, so that `localhost` leads there however it is resolved. */
@@ -39,19 +39,21 @@ function wrong(text: string, why: string, remedy?: string): Failure {
   });
 }
 
-export interface RunPublisher extends Publisher {
-  /** Logs the ports that were opened before the agent; MUST be called when the cell is ready. */
-  announce(): void;
-  /** A cell does not come back to itself by way of the host's loopback: its requests would go round for ever. */
-  withoutOwnPorts(resolve: ResolveUpstream): ResolveUpstream;
+export interface RunPublisher extends Pick<Publisher, "attach" | "close"> {
+  /** `told`: a line for the person. @throws Failure usage, port_unavailable */
+  add(text: string): Promise<{
+    readonly addresses: readonly string[];
+    readonly port: number;
+    readonly cell_port: number;
+    readonly told: string;
+  }>;
+  /** A rejection for what would lead back into the cell; null for all else. */
+  refuse(host: string, port: number): Promise<never> | null;
+  /** Logs the ports that were opened before the agent, and from now on each when it is opened. */
+  ready(): void;
 }
 
-/** Opens what the flags ask for; everything is closed again when one port cannot be had. @throws Failure */
-export async function openPublished(
-  flags: readonly string[],
-  log: EventLog,
-  tell: (line: string) => void,
-): Promise<RunPublisher> {
+export function createRunPublisher(log: EventLog): RunPublisher {
   const publisher = createPublisher({
     onConnection: ({ port, cellPort, from, outcome }, then) =>
       void log.append(
@@ -59,26 +61,26 @@ export async function openPublished(
         { written: then, unwritten: () => undefined },
       ),
   });
-  const opened: PublishedPort[] = [];
+  const waiting: PublishedPort[] = [];
+  let isReady = false;
   const record = ({ addresses, port, cellPort }: PublishedPort) =>
     void log.append({ type: "publish.opened", detail: { addresses: [...addresses], port, cell_port: cellPort } });
-  try {
-    for (const wish of flags.map(parsePublish)) {
-      const port = await publisher.open(wish);
-      opened.push(port);
-      tell(told(port));
-    }
-  } catch (error) {
-    publisher.close();
-    throw error;
-  }
   return {
-    ...publisher,
-    announce: () => opened.forEach(record),
-    withoutOwnPorts: (resolve) => (host, port) =>
-      host === hostLoopback && publisher.owns(port)
-        ? Promise.reject(new NameUnresolved(host, "not_found"))
-        : resolve(host, port),
+    attach: publisher.attach,
+    close: publisher.close,
+    add: async (text) => {
+      const opened = await publisher.open(parsePublish(text));
+      if (isReady) record(opened);
+      else waiting.push(opened);
+      const { addresses, port, cellPort } = opened;
+      return { addresses, port, cell_port: cellPort, told: told(opened) };
+    },
+    refuse: (host, port) =>
+      host === hostLoopback && publisher.owns(port) ? Promise.reject(new NameUnresolved(host, "not_found")) : null,
+    ready: () => {
+      isReady = true;
+      for (const port of waiting.splice(0)) record(port);
+    },
   };
 }
 

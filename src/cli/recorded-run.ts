@@ -16,6 +16,7 @@ import type { TaskEnd } from "#supervisor/task.ts";
 import type { DetachedStart } from "./detach.ts";
 import type { HeldToken } from "./held-token.ts";
 import type { Home } from "./home.ts";
+import type { Lifeline } from "./lifeline.ts";
 import type { Observing } from "./observe.ts";
 import { failureRecord, printFailure } from "./output.ts";
 import { keepPolicy } from "./policy-copy.ts";
@@ -89,6 +90,8 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
     ? openRecorder({ ...record, onDrain, onBroken })
     : (await import("#session/unkept.ts")).openUnkept(record);
   if (run.profile !== null) report.before(run.profile.line(source));
+  const lifeline = run.flags.spawnedBy === undefined ? null : await openLifeline(ending);
+  lifeline?.tell({ session: folder.id, requests: 0 });
   for (const notice of source.notices) report.before(notice);
   if (run.observing !== null) process.stderr.write(run.observing.banner);
   for (const name of missingVariables(run))
@@ -119,10 +122,17 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   });
   if (suggested !== undefined && !json && !run.flags.quiet) await tellObserved(suggested, folder.id);
   if (json) process.stderr.write(`${JSON.stringify(ended)}\n`);
+  lifeline?.tell({ session: folder.id, requests: log.counts.requests });
+  lifeline?.close();
   return termination === null ? (exitCode ?? 125) : exitCodeOf(termination.kind);
 }
 
-function sessionStart({ subject, command, workspace, folder, caps, source, observing }: Run): SessionStart {
+async function openLifeline(ending: Ending): Promise<Lifeline> {
+  const { openLifeline: open } = await import("./lifeline.ts");
+  return open(() => ending.begin({ kind: "killed", threshold: null, observed: null }, 0));
+}
+
+function sessionStart({ held, subject, command, workspace, folder, caps, source, observing }: Run): SessionStart {
   const { maxMemoryBytes, maxProcesses } = source.policy.execution;
   return {
     id: folder.id,
@@ -132,6 +142,7 @@ function sessionStart({ subject, command, workspace, folder, caps, source, obser
     owner: subject.owner,
     policy: { id: subject.policy_id, version: subject.policy_version, digest: subject.policy_digest },
     ...(subject.token === null ? {} : { token: subject.token }),
+    ...(held?.parent ? { parent: held.parent } : {}),
     started: new Date().toISOString(),
     sallyport: version(),
     node: process.versions.node,

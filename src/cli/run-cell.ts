@@ -13,6 +13,7 @@ import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { cellEnvironment } from "#sandbox/environment.ts";
 import type { Files } from "#sandbox/files.ts";
 import { createMemoryRelease } from "#sandbox/freed-memory.ts";
+import type { Shim } from "#sandbox/inner-shim.ts";
 import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { buildTrust } from "#sandbox/trust.ts";
 import type { Restored } from "#sandbox/workspace.ts";
@@ -20,10 +21,12 @@ import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
 import type { WatchedRun } from "./held-token.ts";
+import { openInnerApi } from "./inner-api.ts";
 import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
+import { createRunPorts } from "./run-ports.ts";
 import { personsStreams } from "./run-terminal.ts";
 import { filesDetail, policyFiles } from "./shown-files.ts";
 import { unblocked } from "./unblocked.ts";
@@ -40,38 +43,44 @@ export async function runCell(
   const authority = await openAuthority(home.keys);
   await putRightEarlier(run, log);
   const files = await policyFiles(run, agentHome());
+  const listener = decisionListener(run);
   const gate = openGate({
     subject: run.subject,
     policy: source.policy,
     log,
     maxRequests: caps.requests,
-    onDecision: decisionListener(run),
+    onDecision(action, decision, seq) {
+      listener(action, decision, seq);
+      inner.decided(action, decision, seq);
+    },
     observation: run.observing?.observation ?? null,
     standing: run.held?.standing ?? null,
   });
-  const { publish } = run.flags;
-  const published =
-    publish.length === 0 ? null : await (await import("./publish.ts")).openPublished(publish, log, run.report.before);
+  const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
+  const inner = openInnerApi(run, gate, log, cell.user);
   const boundary: Boundary = openBoundary({
     gate,
     authority,
-    resolve: published?.withoutOwnPorts(resolve) ?? resolve,
+    resolve: ports.around(resolve),
     upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
+    inner: () => inner.socket(),
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
   const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
-  const live = openLiveRun(run, log, recorder);
+  const live = openLiveRun(run, log, recorder, ports.add);
+  const shim = run.held === null ? null : (await import("#sandbox/inner-shim.ts")).innerShim();
   let end: TaskEnd | null = null;
   const scratch = join(run.folder.path, "workspace");
   mkdirSync(scratch, { mode: 0o700 });
   try {
+    await ports.open(run.flags.publish, run.report.before);
     end = await runTask({
       cell,
-      spec: cellSpec(run, cell, authority.certificatePem, scratch, files),
+      spec: cellSpec(run, cell, authority.certificatePem, scratch, files, shim),
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),
@@ -84,12 +93,12 @@ export async function runCell(
       maxRuntime: caps.runtime,
       onReady: () => {
         log.append({ type: "sandbox.ready", detail: { tier: "process", user: cell.user.uid, ...filesDetail(files) } });
-        published?.announce();
+        ports.ready();
       },
       onRunning: (running) => {
         signals.attach(running);
         live.running(running);
-        published?.attach({ pid: running.pid, user: cell.user });
+        ports.running({ pid: running.pid, user: cell.user });
       },
       onRestored: (restored) => tellRestored(run, log, restored),
     });
@@ -97,7 +106,8 @@ export async function runCell(
   } finally {
     await live.end(end);
     watching?.close();
-    published?.close();
+    await inner.close();
+    ports.close();
     signals.close();
     block();
     removeIfEmpty(scratch);
@@ -168,7 +178,14 @@ function agentHome(): string {
   return process.env.HOME ?? "/home/agent";
 }
 
-function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: string, files: Files | null): CellSpec {
+function cellSpec(
+  run: Run,
+  cell: PreparedCell,
+  authorityPem: string,
+  scratch: string,
+  files: Files | null,
+  shim: Shim | null,
+): CellSpec {
   const { workspace, home, source } = run;
   const { execution } = source.policy;
   const folder = join(home.agents, run.subject.agent_id, "home");
@@ -184,6 +201,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       user: cell.user.name,
       trust: true,
       terminal: run.terminal,
+      shim: shim !== null,
     }),
     view: {
       workspace,
@@ -198,6 +216,7 @@ function cellSpec(run: Run, cell: PreparedCell, authorityPem: string, scratch: s
       note: join(notesFolder(home), `${run.folder.id}.json`),
       files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
+      shim,
       agent: run.profile?.view(homePath, folder) ?? null,
     },
     limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },

@@ -46,6 +46,7 @@ export function register(program: Command, early: BegunCell | null): void {
       "write what happened to this file: SARIF for .sarif and .json, else Markdown, added to it",
     )
     .option("-d, --detach", "print the session's id once the command runs, and go: see ps, logs, attach, stop")
+    .addOption(new Option("--spawned-by <session>").hideHelp())
     .addOption(new Option("--detached <size>", "the run that --detach has started").hideHelp())
     .option("-t, --tty", "give the command a terminal")
     .option("-T, --no-tty", "give the command pipes, even on a terminal")

@@ -73,6 +73,13 @@ export async function askRun(
   }
 }
 
+/** The same, where the run may refuse: its reply, or its error. @throws NoAnswer */
+export async function refusable(session: Session, verb: string, members: Members) {
+  const answer = await ask(session.folder.path, verb, members, answersWithin);
+  if (answer.kind === "reply" || answer.kind === "error") return answer;
+  throw new NoAnswer("foreign", "it answered something else");
+}
+
 export function unreachable({ folder }: Session, message: string, cause?: unknown): Failure {
   return new Failure("session_unreachable", message, {
     place: folder.id,
@@ -82,7 +89,11 @@ export function unreachable({ folder }: Session, message: string, cause?: unknow
 }
 
 /** Waits until the run's process is gone, and so its record written, or until `milliseconds` have passed. */
-export async function waitForEnd(sessions: string, { folder, record }: Session, milliseconds: number): Promise<Session> {
+export async function waitForEnd(
+  sessions: string,
+  { folder, record }: Session,
+  milliseconds: number,
+): Promise<Session> {
   for (const until = performance.now() + milliseconds; ; ) {
     const held = record?.state === "running" && isHeld(record);
     if (!held || performance.now() > until) return openSession(sessions, folder.id);

@@ -39,6 +39,9 @@ const eventTypes = Object.keys({
   "control.received": true,
   "workspace.restored": true,
   "authority.changed": true,
+  "agent.noted": true,
+  "agent.spawned": true,
+  "agent.returned": true,
   "publish.opened": true,
   "publish.connection": true,
 } satisfies Record<Event["type"], true>);
@@ -62,8 +65,16 @@ export function register(program: Command): void {
     .command("show")
     .description("show what a session was, asked for, and how it ended")
     .argument("<session>", "an id, the beginning of one, or last")
+    .option("--tree", "with the runs that its agents spawned, and what each did")
     .option("--json", "print JSON")
-    .action(show);
+    .action(async (text: string, options: { tree?: boolean; json?: boolean }) => {
+      if (!options.tree) return show(text, options);
+      const { printTree, sessionTree, treeJson } = await import("./session-tree.ts");
+      const { sessions: folder } = openHome(process.env);
+      const tree = sessionTree(folder, findSession(folder, text).id);
+      if (options.json) printJson(treeJson(tree));
+      else printTree(tree);
+    });
   sessions
     .command("events")
     .description("show a session's log")

@@ -43,6 +43,8 @@ export interface RunFlags {
   readonly detach?: boolean;
   /** This is the run that `--detach` has started: the size of its terminal, should it have one. */
   readonly detached?: string;
+  /** An agent of this session has spawned this run. */
+  readonly spawnedBy?: string;
   readonly tty?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;

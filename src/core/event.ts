@@ -28,6 +28,9 @@ export interface LifecycleEvent {
     | "control.received"
     | "workspace.restored"
     | "authority.changed"
+    | "agent.noted"
+    | "agent.spawned"
+    | "agent.returned"
     | "publish.opened"
     | "publish.connection";
   readonly detail: { readonly [key: string]: JsonValue };

@@ -11,6 +11,7 @@ import { type Allow, type Decision, type Deny, isAllowed } from "#core/decision.
 import type { Effect, Gate } from "#core/gate.ts";
 import type { DenyReason } from "#core/reason.ts";
 import type { Subject } from "#core/subject.ts";
+import { innerApi } from "#lib/host-name.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
 import type { Observation } from "./observe.ts";
@@ -48,6 +49,27 @@ const logFailed: Deny = {
   detail: "the event of this decision could not be written",
 };
 
+const inner: Allow = {
+  verdict: "allow",
+  rule: innerApi,
+  obligations: { tls: "terminate", protocol: "http", private: [], bodyOnGet: false },
+};
+
+const innerElsewhere: Deny = {
+  verdict: "deny",
+  reason: "port_not_allowed",
+  rule: innerApi,
+  remedy: `Ask http://${innerApi}/v1/whoami, on port 80.`,
+  detail: null,
+};
+
+/** Asking sallyport itself leaves nothing: whatever the policy, it is answered, over plain HTTP alone. */
+function innerDecision(action: Action): Decision {
+  if (action.kind === "dns" || (action.port === 80 && (action.kind === "connect" || action.scheme === "http")))
+    return inner;
+  return innerElsewhere;
+}
+
 /** What cannot be judged is denied; the error's name is no agent's text. */
 function judgementFailed(error: unknown): Deny {
   const name = error instanceof Error ? error.name : typeof error;
@@ -55,11 +77,20 @@ function judgementFailed(error: unknown): Deny {
   return { verdict: "deny", reason: "internal_error", rule: null, remedy: null, detail };
 }
 
-export function openGate(options: GateOptions): Gate {
+/** A gate whose requests can be lent to agents that this one's spawned. */
+export interface LendingGate extends Gate {
+  /** Infinity where there is no cap. */
+  readonly requestsLeft: number;
+  /** Takes these from what is left. @throws RangeError where fewer are left */
+  lend(requests: number): void;
+  giveBack(requests: number): void;
+}
+
+export function openGate(options: GateOptions): LendingGate {
   return new RunGate(options);
 }
 
-class RunGate implements Gate {
+class RunGate implements LendingGate {
   readonly subject: Subject;
   readonly #policy: CompiledPolicy;
   readonly #log: EventLog;
@@ -76,6 +107,19 @@ class RunGate implements Gate {
     this.#observation = options.observation ?? null;
     this.#standing = options.standing ?? null;
     this.#requestsLeft = options.maxRequests ?? Number.POSITIVE_INFINITY;
+  }
+
+  get requestsLeft(): number {
+    return this.#requestsLeft;
+  }
+
+  lend(requests: number): void {
+    if (requests > this.#requestsLeft) throw new RangeError(`only ${this.#requestsLeft} requests are left`);
+    this.#requestsLeft -= requests;
+  }
+
+  giveBack(requests: number): void {
+    this.#requestsLeft += requests;
   }
 
   judge(action: Action, effect: Effect): void {
@@ -108,12 +152,13 @@ class RunGate implements Gate {
   }
 
   #judged(action: Action): Decision {
+    if (action.host === innerApi) return innerDecision(action);
     return this.#observation === null ? evaluate(this.#policy, action) : this.#observation.judge(action);
   }
 
   #decide(action: Action): Decision {
     const decision = this.preview(action);
-    if (action.kind === "dns" || !isAllowed(decision)) return decision;
+    if (action.kind === "dns" || action.host === innerApi || !isAllowed(decision)) return decision;
     if (this.#requestsLeft <= 0) return exhausted;
     this.#requestsLeft -= 1;
     return decision;

@@ -10,6 +10,9 @@ import { normalAddress } from "./address.ts";
 /** What the host's own loopback is called inside a cell. Only an exact entry with a port opens it. */
 export const hostLoopback = "host.sallyport.internal";
 
+/** Where a cell asks sallyport itself (plain HTTP, port 80): who am I, what is left, why was this denied. */
+export const innerApi = "sallyport.internal";
+
 const longestName = 253;
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /** A last label like this makes WHATWG URLs and inet_aton(3) read the whole as IPv4. */

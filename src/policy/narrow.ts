@@ -26,6 +26,7 @@ export const narrowingKeys: readonly string[] = [
   "execution.audit_all_actions",
   "execution.nested_sandbox",
   "execution.env",
+  "execution.spawn",
   "execution.durability",
   "budget.max_spend_usd",
   "budget.max_requests",

@@ -12,6 +12,8 @@ export interface Policy {
   readonly places: ReadonlyMap<string, PolicyPlace>;
   /** A token's narrowing: without a [network] it leaves the network to the policies before it. */
   readonly narrows?: true;
+  /** Held by somebody further down than its own holder: its `delegate_only` rules count. */
+  readonly delegated?: true;
 }
 
 /** A place in the policy's own text, or, as it is to be told, one elsewhere: of what was added by another policy. */
@@ -81,6 +83,7 @@ export interface NetworkRule {
   readonly tls?: "terminate" | "pass";
   readonly private?: readonly string[];
   readonly body_on_get?: boolean;
+  readonly delegate_only?: boolean;
   readonly credential?: string;
   readonly budget?: string;
   readonly ask?: boolean;
@@ -102,6 +105,8 @@ export interface ExecutionSection {
   readonly audit_all_actions?: boolean;
   readonly isolation?: "process" | "gvisor" | "microvm" | "wasm";
   readonly nested_sandbox?: "deny" | "allow";
+  /** Agents' ids. */
+  readonly spawn?: readonly string[];
   /** `NAME` or `NAME=VALUE` */
   readonly env?: readonly string[];
   readonly durability?: "group" | "each";

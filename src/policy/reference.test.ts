@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { jsonSchema } from "./json-schema.ts";
 import { parsePolicy } from "./parse.ts";
-import { withTables } from "./reference.ts";
+import { parseProfile, profileKeys } from "./profile.ts";
+import { withProfileTables, withTables } from "./reference.ts";
 import { type Keys, schema } from "./schema.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -28,6 +29,14 @@ test("the reference page's example is a policy", () => {
   assert.equal(parsePolicy(example, { name: "example.toml" }).document.network?.rule?.length, 2);
 });
 
+test("the page of profiles has the tables of a profile's keys, and an example that is one", () => {
+  const profiles = readFileSync(join(root, "docs/reference/profiles.md"), "utf8");
+  assert.ok(unpadded(withProfileTables(profiles)) === unpadded(profiles), "run: npm run reference");
+  const [, example = ""] = /```toml\n(.*?)```/s.exec(profiles) ?? [];
+  const presets = { list: () => [], read: () => "" };
+  assert.equal(parseProfile(example, { name: "example", file: "example.toml", presets }).state.length, 2);
+});
+
 test("every key is told in a sentence", () => {
   const all = (keys: Keys): void => {
     for (const [name, { doc, shape }] of Object.entries(keys)) {
@@ -37,4 +46,5 @@ test("every key is told in a sentence", () => {
     }
   };
   all(schema);
+  all(profileKeys);
 });

@@ -1,11 +1,12 @@
-// The tables of docs/reference/policy.md, from the schema.
+// The tables of docs/reference/policy.md and profiles.md, from the schema.
 
+import { profileKeys } from "./profile.ts";
 import { type Key, type Keys, type Shape, schema } from "./schema.ts";
 
 /** Markdown: a heading and a table for each section. */
-function referenceTables(): string {
-  const plain = Object.entries(schema).filter(([, { shape }]) => inner(shape) === null);
-  const sections = Object.entries(schema).flatMap(([name, key]) => section(name, key));
+function referenceTables(keys: Keys): string {
+  const plain = Object.entries(keys).filter(([, { shape }]) => inner(shape) === null);
+  const sections = Object.entries(keys).flatMap(([name, key]) => section(name, key));
   return [["### Top level", "", ...rows(Object.fromEntries(plain))].join("\n"), ...sections].join("\n\n");
 }
 
@@ -59,12 +60,18 @@ function kind(shape: Shape): string {
   }
 }
 
-/** The page with the tables of this schema between its two marks. */
-export function withTables(page: string): string {
-  const begin = "<!-- tables: made from src/policy/schema.ts -->\n";
+/** The page with the tables of these keys between its two marks, which name the file that they are made from. */
+export function withTables(page: string, keys: Keys = schema, file = "src/policy/schema.ts"): string {
+  const begin = `<!-- tables: made from ${file} -->\n`;
   const end = "\n<!-- /tables -->";
   const from = page.indexOf(begin);
   const to = page.indexOf(end);
   if (from < 0 || to < from) throw new Error("the page has lost the marks around its tables");
-  return `${page.slice(0, from + begin.length)}\n${referenceTables()}\n${page.slice(to)}`;
+  return `${page.slice(0, from + begin.length)}\n${referenceTables(keys)}\n${page.slice(to)}`;
+}
+
+/** The same for a profile; its `[network]` is the policy's. */
+export function withProfileTables(page: string): string {
+  const { network: _, ...keys } = profileKeys;
+  return withTables(page, keys, "src/policy/profile.ts");
 }

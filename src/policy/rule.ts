@@ -29,8 +29,10 @@ const barePorts = [80, 443];
 export const loopbackAddresses = ["127.0.0.1", "::1"] as const;
 
 /** The rules of a policy, in the order of the text; `default = "allow"` last. */
-export function rulesOf({ document: { network } }: Policy): Rule[] {
-  const rules = (network?.rule ?? []).map((rule, index) => detailed(rule, `network.rule[${index}]`));
+export function rulesOf({ document: { network }, delegated }: Policy): Rule[] {
+  const rules = (network?.rule ?? []).flatMap((rule, index) =>
+    rule.delegate_only && !delegated ? [] : [detailed(rule, `network.rule[${index}]`)],
+  );
   for (const [index, entry] of (network?.allow ?? []).entries()) {
     const { host, port } = must(parseEndpoint(entry));
     const id = `network.allow[${index}]`;

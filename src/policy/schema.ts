@@ -100,6 +100,11 @@ const rule: Keys = {
     absent: "none",
     operator: true,
   },
+  delegate_only: {
+    shape: boolean,
+    doc: "What this rule allows is not for the agent itself: it may only be handed to agents that it spawns.",
+    absent: "`false`",
+  },
   body_on_get: {
     shape: boolean,
     doc: "Lets a body pass on GET or HEAD, which some servers read as the next request.",
@@ -263,6 +268,11 @@ export const schema: Keys = {
         shape: choice("deny", "allow"),
         doc: "Whether the agent may make sandboxes of its own.",
         absent: "`deny`",
+      },
+      spawn: {
+        shape: list(text("rule-id")),
+        doc: "Agents that a run under this policy's token may spawn, each with a part of what the policy allows.",
+        absent: "none",
       },
       env: {
         shape: list(text("environment")),

@@ -31,6 +31,8 @@ export interface BoundaryOptions {
   readonly authority: CertificateAuthority;
   readonly resolve: ResolveUpstream;
   readonly upstream: UpstreamTrust;
+  /** The Unix socket that answers for sallyport itself; see upstream/dial.ts. */
+  readonly inner?: () => Promise<string>;
   /** How a name that no rule allows is answered. */
   readonly dnsDeny: "answer" | "nxdomain";
   /** Made here unless several doors share one. */
@@ -64,7 +66,8 @@ export function openBoundary(options: BoundaryOptions): Boundary {
   const open = new Set<Open>();
   const sockets = new Set<Socket>();
   const scanner = new HeadScanner();
-  const dialling = { resolve: options.resolve, trust: options.upstream };
+  const { resolve, upstream: trust, inner } = options;
+  const dialling = { resolve, trust, ...(inner === undefined ? {} : { inner }) };
   const pool = new UpstreamPool(gate, scanner, deadlines, dialling);
   const reception: Reception = {
     gate,

@@ -51,6 +51,9 @@ const kept = new Set([
   "DOTNET_ROOT",
 ]);
 
+/** Where a cell's `sallyport` command is, in PATH before everything else; see inner-shim.ts. */
+export const shimPath = "/run/sallyport-cli/bin";
+
 const locale = /^LC_[A-Z_]+$/;
 const proxy = /(^|_)proxy$/i;
 const name = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -65,6 +68,8 @@ export interface EnvironmentQuestion {
   /** True when a CA bundle is in the view. */
   readonly trust: boolean;
   readonly terminal: boolean;
+  /** The `sallyport` command of a cell is shown, so it is found. */
+  readonly shim?: boolean;
 }
 
 export function cellEnvironment(question: EnvironmentQuestion): Record<string, string> {
@@ -72,6 +77,7 @@ export function cellEnvironment(question: EnvironmentQuestion): Record<string, s
   for (const [key, value] of Object.entries(question.host))
     if (value !== undefined && (kept.has(key) || locale.test(key))) env[key] = value;
   env.PATH ??= "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  if (question.shim) env.PATH = `${shimPath}:${env.PATH}`;
   if (question.terminal) env.TERM ??= "xterm-256color";
   Object.assign(env, {
     HOME: question.home,

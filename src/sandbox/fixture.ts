@@ -94,6 +94,7 @@ export async function tryCell(trial: Trial): Promise<Outcome> {
         note: join(trial.base, "running", "trial.json"),
         files: null,
         trust,
+        shim: null,
         agent: null,
       },
       ...(trial.limits && { limits: trial.limits }),

@@ -3,7 +3,7 @@
 // Rules: nothing is changed; everything that is started ends within its time; a finding never throws.
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeTree } from "#lib/file-tree.ts";
@@ -49,14 +49,17 @@ export async function probeKernel({ self, env }: ProbeOptions): Promise<readonly
     probeMounts(where),
     probeCell(self, env, where),
   ]);
+  // Both are tried in a user namespace: without one, their errors would say nothing of themselves.
+  const untried = (finding: Finding): Finding =>
+    userNamespaces.ok ? finding : { ...finding, detail: "cannot be tried without a user namespace", remedy: null };
   return [
     kernelFinding(release()),
     architectureFinding(process.arch),
     { id: "surroundings", ok: true, detail: surroundingsText(where), remedy: null },
     ...tools,
     userNamespaces,
-    redirect,
-    mounts,
+    untried(redirect),
+    untried(mounts),
     seccompFinding(),
     nativeFinding(),
     limitsFinding(),
@@ -236,7 +239,11 @@ async function probeCell(self: readonly string[], env: ProbeOptions["env"], wher
   const folder = mkdtempSync(join(tmpdir(), "sallyport-doctor-"));
   const workspace = join(folder, "workspace");
   mkdirSync(workspace);
+  // Who says sudo wants to know it of themselves.
+  const sudo = process.geteuid?.() === 0 ? Number(env.SUDO_UID ?? 0) : 0;
+  const user = sudo > 0 ? { uid: sudo, gid: Number(env.SUDO_GID ?? sudo) } : {};
   try {
+    if (user.uid !== undefined) for (const path of [folder, workspace]) chownSync(path, user.uid, user.gid);
     const [command = "", ...before] = self;
     const args = [...before, "run", "--quiet", "--json", "--allow", "doctor.invalid", "--", "true"];
     const { ok, said } = await execute(command, args, {
@@ -246,9 +253,8 @@ async function probeCell(self: readonly string[], env: ProbeOptions["env"], wher
         PATH: toolPath,
         HOME: folder,
         SALLYPORT_HOME: join(folder, "home"),
-        SUDO_UID: env.SUDO_UID,
-        SUDO_GID: env.SUDO_GID,
       },
+      ...user,
     });
     if (ok) return { id: "cell", ok: true, detail: "a cell starts", remedy: null };
     const { message, remedy } = firstFailure(said);

@@ -54,8 +54,6 @@ function canReach(path: string, { uid, gid }: HostUser): boolean {
   }
 }
 
-<<<<<<< HEAD
-=======
 /** Null for a root that may not look at another user's processes (a container's, without CAP_SYS_PTRACE). */
 function namespaceOf(pid: number): number | null {
   try {
@@ -66,27 +64,6 @@ function namespaceOf(pid: number): number | null {
   }
 }
 
-/** Sends one descriptor with one byte over a Unix socket. */
-export function sendDescriptor(socket: number, fd: number): boolean {
-  const { address, sendmsg } = native();
-  const control = Buffer.alloc(24);
-  control.writeBigUInt64LE(20n, 0); // cmsg_len: header and one int
-  control.writeInt32LE(SOL_SOCKET, 8);
-  control.writeInt32LE(SCM_RIGHTS, 12);
-  control.writeInt32LE(fd, 16);
-  const byte = Buffer.from("m");
-  const vector = Buffer.alloc(16);
-  vector.writeBigUInt64LE(address(byte), 0);
-  vector.writeBigUInt64LE(1n, 8);
-  const message = Buffer.alloc(56);
-  message.writeBigUInt64LE(address(vector), 16);
-  message.writeBigUInt64LE(1n, 24);
-  message.writeBigUInt64LE(address(control), 32);
-  message.writeBigUInt64LE(BigInt(control.length), 40);
-  return sendmsg(socket, message, 0) === 1;
-}
-
->>>>>>> main
 export type StagedMount =
   | { readonly kind: "received"; readonly path: string; readonly directory: boolean }
   /** A symbolic link that lies over a file: a program that replaces the file by renaming replaces what it points to. */

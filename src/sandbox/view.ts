@@ -19,6 +19,7 @@ import { isWithin } from "#lib/file-path.ts";
 import type { AgentView } from "./agent-state.ts";
 import type { Files } from "./files.ts";
 import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
+import type { Shim } from "./inner-shim.ts";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
 import { findProgram } from "./program.ts";
@@ -45,6 +46,8 @@ export interface View {
   /** What the policy's `[filesystem]` says; null: nothing. */
   readonly files: Files | null;
   readonly trust: Trust | null;
+  /** The `sallyport` command inside; null: none. */
+  readonly shim: Shim | null;
   /** What the agent's profile shows of its state; null: nothing. */
   readonly agent: AgentView | null;
 }
@@ -146,6 +149,14 @@ export function viewArguments({
   file("/etc/gitconfig", gitSettings({ home, workspace: view.workspace }));
   folder(dirname(gitPrograms.askpass));
   for (const [path, text] of Object.entries(gitProgramTexts)) file(path, text, "0755");
+  for (const [path, source] of Object.entries(view.shim?.binds ?? {})) {
+    parents(path);
+    args.push("--ro-bind", source, path);
+  }
+  for (const [path, text] of Object.entries(view.shim?.files ?? {})) {
+    parents(path);
+    file(path, text, "0755");
+  }
   trustArguments(view.trust, staging, args, data);
 
   parents(home);

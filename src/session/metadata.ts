@@ -19,6 +19,8 @@ export interface SessionStart {
   readonly policy: { readonly id: string; readonly version: number; readonly digest: string };
   /** The grant it runs under; absent for the machine's own user. */
   readonly token?: { readonly jti: string; readonly task: string | null; readonly chain: readonly string[] };
+  /** The session whose agent spawned this one; absent where a person began it. */
+  readonly parent?: string;
   /** ISO 8601, UTC, ms. */
   readonly started: string;
   readonly sallyport: string;

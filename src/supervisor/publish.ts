@@ -104,6 +104,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     } catch (cause) {
       throw unavailable(address, port, cause as NodeJS.ErrnoException);
     }
+    if (closed) {
+      server.close();
+      throw new Failure("port_unavailable", "the run has ended");
+    }
     server.on("error", () => undefined); // of one connection that could not be accepted: the others go on
     servers.push(server);
     const { port: taken } = server.address() as { port: number };

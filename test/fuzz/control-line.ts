@@ -40,6 +40,7 @@ export function run(bytes: Uint8Array): void {
     attachments: createAttachments({ output: () => true }, () => {}),
     terminal: true,
     modes: () => "",
+    publish: () => Promise.resolve({}),
     status: () => ({}),
     onAct() {},
   });

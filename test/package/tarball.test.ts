@@ -3,7 +3,18 @@
 
 import assert from "node:assert/strict";
 import { execFile, type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -112,6 +123,13 @@ test("a command that needs no cell works: explain-code, policy check of TOML and
   }
 });
 
+test("the presets come with it: show spells one out, and init names them", () => {
+  const shown = sallyport(["policy", "show", "--allow", "@npm"]);
+  assert.match(shown.stdout, /^registry\.npmjs\.org\s+443\s+GET HEAD\s+@npm\/1 \(--allow\)$/m, shown.stderr);
+  writeFileSync(join(project, "package.json"), "{}");
+  assert.match(sallyport(["init", "--stdout"]).stdout, /"@npm", # package\.json/);
+});
+
 test("it runs a command in a cell, and passes on what it writes and how it ends", () => {
   const told = sallyport(["run", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
   assert.equal(told.status, 7, told.stderr);
@@ -150,4 +168,76 @@ test("it works as a project's own dependency, where npm puts its packages beside
     cwd: project,
   });
   assert.equal(stdout, `${version}\n`);
+});
+
+test("its manual is where man finds it, a page for each command", () => {
+  const manual = join(prefix, "share", "man");
+  const pages = packed
+    .filter((path) => /^man\/.*\.1$/.test(path))
+    .map((path) => path.slice("man/".length, -".1".length));
+  assert.ok(pages.length > 8);
+  for (const page of pages) {
+    const found = spawnSync("man", ["-M", manual, "-w", page], { encoding: "utf8" });
+    assert.equal(found.stdout.trim(), join(installed, "man", `${page}.1`), found.stderr);
+  }
+  const shown = spawnSync("man", ["-M", manual, "sallyport-run"], {
+    encoding: "utf8",
+    env: { PATH: process.env.PATH, MANPAGER: "cat" },
+  });
+  assert.match(shown.stdout, /NAME\n +sallyport-run - run a command in a closed cell/);
+});
+
+test("it completes in a shell, checks this machine, and says how it is taken away again", () => {
+  const completed = sallyport(["__complete", "--", "run", "--max-run"]);
+  assert.match(completed.stdout, /^--max-runtime\t.*\n:none\n$/);
+  const checked = sallyport(["doctor", "--json"]);
+  assert.equal(checked.status, 0, checked.stdout);
+  const { stdout } = sallyport(["uninstall", "--dry-run"]);
+  assert.match(stdout, /The program itself goes with: npm uninstall --global sallyport\n$/);
+});
+
+test("npx runs it straight from the tarball", async () => {
+  const { stdout } = await run(
+    "npx",
+    ["--yes", `--package=${tarball}`, "--", "sallyport", "run", "-q", "--", "echo", "in a cell"],
+    {
+      env: { ...npmEnvironment(), SALLYPORT_HOME: join(dir, "npx-home") },
+      cwd: project,
+    },
+  );
+  assert.equal(stdout, "in a cell\n");
+});
+
+test("an ordinary user installs it into a folder of their own, uses it, and removes it without a trace", async (t) => {
+  if (process.geteuid?.() !== 0) return t.diagnostic("these tests run as an ordinary user already");
+  const user = { uid: 1234, gid: 1234 };
+  chmodSync(dir, 0o755);
+  const own = join(dir, "user");
+  mkdirSync(join(own, "project"), { recursive: true });
+  for (const folder of [own, join(own, "project")]) chownSync(folder, user.uid, user.gid);
+  const env = {
+    ...npmEnvironment(),
+    HOME: own,
+    npm_config_cache: join(own, "npm-cache"),
+    npm_config_prefix: join(own, ".local"),
+  };
+  const npm = (...args: string[]) => run("npm", args, { env, cwd: join(own, "project"), ...user });
+  const told = (args: readonly string[]) =>
+    spawnSync(join(own, ".local", "bin", "sallyport"), args, {
+      cwd: join(own, "project"),
+      encoding: "utf8",
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: own },
+      ...user,
+    });
+  await npm("install", "--global", tarball);
+  const ran = told(["run", "-q", "--", "sh", "-c", "id -u; echo made > made"]);
+  assert.equal(ran.stdout, "1234\n", ran.stderr);
+  assert.equal(told(["sessions", "list"]).stdout.split("\n").length, 3);
+  assert.equal(told(["completion", "fish", "--install"]).status, 0);
+  assert.equal(told(["uninstall", "--yes"]).status, 0);
+  await npm("uninstall", "--global", "sallyport");
+  const left = readdirSync(own, { recursive: true, encoding: "utf8" }).filter(
+    (path) => !path.startsWith("npm-cache") && path.includes("sallyport"),
+  );
+  assert.deepEqual(left, []);
 });

@@ -2,19 +2,15 @@
 // upstream received must be in the log, the log must verify up to a cut tail, and nothing of the cell may go on.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { createTestAuthority } from "../servers/certificate-authority.ts";
-import { startServer, type TestServer } from "../servers/https-server.ts";
-import { placedPolicy } from "../servers/placed.ts";
-import { openPlace, type Place } from "./program.ts";
+import { openScene, type Scene } from "./scene.ts";
 
-let place: Place;
-let server: TestServer;
-let policy: string;
+let place: Scene;
 let received: (url: string) => void = () => undefined;
 
 const load = `
@@ -24,22 +20,13 @@ await Promise.all(Array.from({ length: 16 }, lane));
 `;
 
 before(async () => {
-  place = openPlace("crash");
-  const authority = createTestAuthority(place.root);
-  server = await startServer({
-    leaf: authority.issue(["api.example.com"]),
-    answer: (request, response) => {
-      received(request.url);
-      response.end("ok");
-    },
+  place = await openScene("crash", (request, response) => {
+    received(request.url);
+    response.end("ok");
   });
-  policy = place.policy(placedPolicy({ caFile: authority.caFile, hosts: { "api.example.com": server.port } }));
   writeFileSync(join(place.workspace, "load.mjs"), load);
 });
-after(async () => {
-  await server?.close();
-  place?.close();
-});
+after(() => place?.close());
 
 for (let round = 1; round <= 5; round++) {
   test(`killed at a random moment under load, round ${round}: what arrived is in the log`, async () => {
@@ -50,7 +37,7 @@ for (let round = 1; round <= 5; round++) {
         resolve();
       };
     });
-    const child = place.start(["run", "--quiet", "--policy", policy, "--", "node", "load.mjs", String(round)]);
+    const child = place.start(["run", "--quiet", "--policy", place.served, "--", "node", "load.mjs", String(round)]);
     let said = "";
     child.stderr?.on("data", (chunk: Buffer) => {
       said += chunk.toString();
@@ -103,6 +90,22 @@ function remains(pids: ReadonlySet<string>, marker: string): readonly string[] {
   });
 }
 
+/** The kernel says when each of its arguments has ended; five seconds are enough for all. */
+const awaitProcesses = `
+import os, select, sys, time
+deadline = time.monotonic() + 5
+for pid in sys.argv[1:]:
+    try:
+        ended = os.pidfd_open(int(pid))
+    except ProcessLookupError:
+        continue
+    select.select([ended], [], [], max(0, deadline - time.monotonic()))
+`;
+
+async function ended(pids: readonly string[]): Promise<void> {
+  if (pids.length > 0) await once(spawn("python3", ["-c", awaitProcesses, ...pids], { stdio: "inherit" }), "exit");
+}
+
 test("killed at any moment of its start, it leaves no process", { timeout: 120_000 }, async () => {
   const marker = `start-${process.pid}-${randomInt(1e9)}`;
   const pids = new Set<string>();
@@ -114,8 +117,6 @@ test("killed at any moment of its start, it leaves no process", { timeout: 120_0
     child.kill("SIGKILL");
     await once(child, "close");
   }
-  const deadline = Date.now() + 5_000;
-  while (remains(pids, marker).length > 0 && Date.now() < deadline)
-    await new Promise((resolve) => setImmediate(resolve));
+  await ended(remains(pids, marker));
   assert.deepEqual(remains(pids, marker), []);
 });

@@ -212,3 +212,38 @@ test("nothing listens on the host any more when the run is over", async () => {
   await place.run(["run", "--publish", String(port), "--", "true"]);
   assert.match(await fetchFails(`http://127.0.0.1:${port}/`), /refused|connect/i);
 });
+
+test("a port is shown while the run is there, by its id, and gone with it", async () => {
+  const port = await freePort();
+  const run = await running([
+    "run",
+    ...node(`require("http").createServer((q,s)=>s.end("later")).listen(8000,()=>console.log("ready"))`),
+  ]);
+  assert.match(await fetchFails(`http://127.0.0.1:${port}/`), /refused|connect/i);
+  const published = await eventually(() => place.run(["publish", "last", `${port}:8000`]));
+  assert.equal(published.stdout, `published: localhost:${port} leads to port 8000 in the cell\n`, published.stderr);
+  assert.equal(await curl(`http://127.0.0.1:${port}/`), "later");
+  const json = await place.run(["publish", "--json", "last", "0:8000"]);
+  const [opened] = JSON.parse(json.stdout) as { port: number; cell_port: number }[];
+  assert.equal(opened?.cell_port, 8000);
+  assert.equal(await curl(`http://127.0.0.1:${opened?.port}/`), "later");
+  const taken = await place.run(["publish", "--json", "last", String(port)]);
+  assert.equal(taken.code, 125);
+  assert.match(taken.stderr, /"port_unavailable"/);
+  assert.equal((await place.run(["publish", "last", "nonsense"])).code, 125);
+  await run.end();
+  const types = place.events().map(({ type }) => type);
+  assert.equal(types.filter((type) => type === "publish.opened").length, 2);
+  assert.match(await fetchFails(`http://127.0.0.1:${port}/`), /refused|connect/i);
+  const over = await place.run(["publish", "last", "8000"]);
+  assert.equal(over.code, 1);
+  assert.match(over.stderr, /not running/);
+});
+
+/** A run's socket is there a moment after its agent. */
+async function eventually(attempt: () => Promise<Ran>): Promise<Ran> {
+  for (let left = 20; ; left--) {
+    const ran = await attempt();
+    if (ran.code === 0 || left === 0) return ran;
+  }
+}

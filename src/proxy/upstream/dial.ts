@@ -2,15 +2,19 @@
 // be reached, and only those literals are connected to, so nothing can be rebound in between. TLS is verified fully:
 // chain and name, of the host that was judged, whatever the address. MUST stay the only place that dials.
 
+import { once } from "node:events";
 import { connect, isIP, type OnReadOpts, type Socket } from "node:net";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls, type TLSSocket } from "node:tls";
 import type { DenyReason } from "#core/reason.ts";
+import { innerApi } from "#lib/host-name.ts";
 import { type Endpoint, NameUnresolved, type ResolveUpstream } from "./resolve.ts";
 import type { UpstreamTrust } from "./trust.ts";
 
 export interface DialOptions {
   readonly resolve: ResolveUpstream;
   readonly trust: UpstreamTrust;
+  /** The Unix socket that answers for sallyport itself, opened when it is first asked for; none where nothing answers. */
+  readonly inner?: () => Promise<string>;
 }
 
 export interface Dial {
@@ -37,6 +41,7 @@ const lastAfter = 10_000;
 
 /** Never rejects. The socket is connected, without delay, its half may stay open; it may have been destroyed meanwhile. */
 export async function dial(options: DialOptions, wanted: Dial): Promise<Dialled> {
+  if (wanted.host === innerApi) return dialInner(options, wanted);
   let endpoints: readonly Endpoint[];
   try {
     endpoints = await options.resolve(wanted.host, wanted.port);
@@ -60,6 +65,19 @@ export async function dial(options: DialOptions, wanted: Dial): Promise<Dialled>
     refused = dialled;
   }
   return refused as Refused;
+}
+
+/** Not a connection to anywhere: the program that the boundary is part of answers. */
+async function dialInner({ inner }: DialOptions, wanted: Dial): Promise<Dialled> {
+  if (inner === undefined) return unreachable("nothing answers here");
+  try {
+    const onread = wanted.onread === undefined ? {} : { onread: wanted.onread };
+    const socket = connect({ path: await inner(), allowHalfOpen: true, ...onread });
+    await once(socket, "connect");
+    return { ok: true, socket, address: innerApi };
+  } catch (error) {
+    return unreachable(errorCode(error as Error));
+  }
 }
 
 function connectTo(options: DialOptions, wanted: Dial, endpoint: Endpoint, limit: number): Promise<Dialled> {

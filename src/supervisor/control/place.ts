@@ -16,13 +16,13 @@ export interface ControlPlace {
   close(): void;
 }
 
-/** `folder`: of the session. @throws when there is none */
-export function openControlPlace(folder: string): ControlPlace {
+/** `folder`: of the session; `name`: of the socket in it. @throws when there is none */
+export function openControlPlace(folder: string, name: string = controlFile): ControlPlace {
   const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  const file = join(folder, controlFile);
+  const file = join(folder, name);
   let open = true;
   return {
-    path: `/proc/self/fd/${fd}/${controlFile}`,
+    path: `/proc/self/fd/${fd}/${name}`,
     protect: () => chmodSync(file, 0o600),
     remove() {
       try {

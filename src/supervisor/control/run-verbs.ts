@@ -1,10 +1,11 @@
 // What a run can be told: how it is, to end, and to be watched. A new verb is a line in this table.
 
 import type { JsonValue } from "#core/event.ts";
+import { Failure } from "#core/failure.ts";
 import type { RunningCell } from "#sandbox/process.ts";
 import type { Ending } from "../ending.ts";
 import type { Attachments } from "./attachments.ts";
-import { count, data, optional, type Peer, type Reply, refusal, seconds, type Verbs, verb } from "./verb.ts";
+import { count, data, optional, type Peer, type Reply, refusal, seconds, type Verbs, verb, words } from "./verb.ts";
 
 /** Bytes that wait for an agent that does not read its input. */
 const mostInput = 1_048_576;
@@ -19,6 +20,8 @@ export interface RunVerbsOptions {
   /** What brings a terminal that shows nothing yet to where the agent's is; empty without one. */
   readonly modes: () => string;
   readonly status: () => Reply;
+  /** Shows a port of the cell to the host. Rejects with a Failure for words that are none, or a port that cannot be had. */
+  readonly publish: (port: string) => Promise<Reply>;
   /** Each thing that a person did to the run, for its log. */
   readonly onAct: (verb: string, detail: { readonly [name: string]: JsonValue }) => void;
 }
@@ -57,6 +60,16 @@ export function runVerbs(options: RunVerbsOptions): Verbs {
         }
       }
       return { terminal, modes: options.modes() };
+    }),
+    publish: verb({ port: words(64) }, async ({ port }) => {
+      try {
+        const opened = await options.publish(port);
+        options.onAct("publish", { port });
+        return opened;
+      } catch (error) {
+        if (error instanceof Failure) return refusal("refused", error.message);
+        throw error;
+      }
     }),
     resize: verb({ columns: side, rows: side }, ({ columns, rows }, peer) => {
       if (!attached.has(peer)) return notAttached;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
+import { Failure } from "#core/failure.ts";
 import { createEnding } from "../ending.ts";
 import { createAttachments } from "./attachments.ts";
 import { ask, NoAnswer, openConversation } from "./client.ts";
@@ -57,6 +58,10 @@ async function openScene(
         terminal: options.terminal ?? true,
         modes: () => "\u001b[?1049h",
         status: () => ({ session: "here" }),
+        publish: (port) =>
+          port === "taken"
+            ? Promise.reject(new Failure("port_unavailable", "another program has it"))
+            : Promise.resolve({ port }),
         onAct: (name, detail) => void heard.push(`act ${name} ${JSON.stringify(detail)}`),
       }),
       later: verb({}, () => new Promise((resolve) => setImmediate(resolve, { late: true }))),
@@ -119,6 +124,8 @@ const wrong: readonly (readonly [title: string, line: string, code: string])[] =
   ["a size that is no number", '{"v":1,"verb":"attach","columns":80.5,"rows":2}', "bad_member"],
   ["keys before attaching", '{"v":1,"verb":"input","data":"aGk="}', "refused"],
   ["a size before attaching", '{"v":1,"verb":"resize","columns":8,"rows":8}', "refused"],
+  ["a port that is none", '{"v":1,"verb":"publish","port":3000}', "bad_member"],
+  ["a port that is taken", '{"v":1,"verb":"publish","port":"taken"}', "refused"],
   ["a verb that fails", '{"v":1,"verb":"broken"}', "refused"],
 ];
 for (const [title, line, code] of wrong)

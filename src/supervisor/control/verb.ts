@@ -76,6 +76,11 @@ export function data(): Kind<Buffer> {
   return (value) => parseData(value) ?? undefined;
 }
 
+/** A text of one to `most` printable ASCII characters. */
+export function words(most: number): Kind<string> {
+  return (value) => (typeof value === "string" && value.length <= most && /^[ -~]+$/.test(value) ? value : undefined);
+}
+
 /** Null where the member is absent. */
 export function optional<T>(kind: Kind<T>): Kind<T | null> {
   return (value) => (value === undefined ? null : kind(value));
