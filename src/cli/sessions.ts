@@ -27,7 +27,7 @@ import type { PruneFlags } from "./sessions-prune.ts";
 import { findLog } from "./unkept-run.ts";
 
 /** What `--type` may name: each type of event, once. */
-const eventTypes = Object.keys({
+export const eventTypes = Object.keys({
   action: true,
   output: true,
   "spawn.requested": true,
