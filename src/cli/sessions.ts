@@ -44,6 +44,7 @@ export const eventTypes = Object.keys({
   "agent.returned": true,
   "publish.opened": true,
   "publish.connection": true,
+  "dns.summed": true,
 } satisfies Record<Event["type"], true>);
 
 /** What a screen holds; `--all` and `-n` show more. */
