@@ -12,6 +12,7 @@ import { withProfileTables, withTables } from "#policy/reference.ts";
 import { withCodes } from "./reference/codes-page.ts";
 import { commandPage } from "./reference/command-page.ts";
 import { manual } from "./reference/manual.ts";
+import { presetsPage } from "./reference/presets-page.ts";
 
 const root = join(import.meta.dirname, "..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -23,6 +24,7 @@ const made = new Map([
   ["docs/reference/commands.md", commandPage(program)],
   ["docs/reference/codes.md", withCodes(read("docs/reference/codes.md"))],
   ["docs/reference/policy.md", withTables(read("docs/reference/policy.md"))],
+  ["docs/reference/presets.md", presetsPage()],
   ["docs/reference/profiles.md", withProfileTables(read("docs/reference/profiles.md"))],
   ["package.json", withManual(read("package.json"), [...pages.keys()])],
   ["schema/policy.schema.json", `${JSON.stringify(jsonSchema(), null, 2)}\n`],

@@ -40,14 +40,6 @@ export async function listValues(kind: ListedKind): Promise<readonly Candidate[]
         .map((value) => ({ value, description: "" }));
     case "events":
       return (await import("./sessions.ts")).eventTypes.map((value) => ({ value, description: "" }));
-    case "hosts":
-      return (await import("./presets.ts")).shippedPresets
-        .names()
-        .map((name) => ({ value: `@${name}`, description: "a preset" }));
-    case "profiles":
-      return (await import("./profile-source.ts"))
-        .profileNames(homePath(process.env))
-        .map((value) => ({ value, description: "" }));
   }
 }
 

@@ -28,6 +28,12 @@ const cases: readonly (readonly [words: readonly string[], offered: readonly str
   [["run", "--max-requests", "5", "curl", "--he"], [], "command 3"],
   [["completion", ""], ["bash", "zsh", "fish"], "none"],
   [["no-such-command", ""], [], "none"],
+  [["run", "--allow", "b"], ["b-hosts"], "none"],
+  [["run", "--profile", "a"], ["a-profiles"], "none"],
+  [["stop", "a"], ["a-running"], "none"],
+  [["stop", "a-running", "b"], ["b-running"], "none"],
+  [["auth", "issue-token", "--agent-id", "a"], ["a-agents"], "none"],
+  [["auth", "revoke-token", "--jti", ""], [], "none"],
   [["policy", "explain", "x.toml", "--", ""], [], "none"],
 ];
 

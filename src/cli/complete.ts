@@ -23,16 +23,7 @@ export interface Completions {
 
 /** What a placeholder stands for; `free` is text that nobody can know, so nothing is offered. */
 export type ValueKind = "free" | "files" | "folders" | "policies" | "command" | ListedKind;
-export type ListedKind =
-  | "sessions"
-  | "running"
-  | "agents"
-  | "codes"
-  | "events"
-  | "hosts"
-  | "profiles"
-  | "variables"
-  | "commands";
+export type ListedKind = "sessions" | "running" | "agents" | "codes" | "events" | "hosts" | "profiles" | "variables";
 
 /** The vocabulary of placeholders. A test sees that no command uses another word. */
 export const valueKinds: Readonly<Record<string, ValueKind>> = {
@@ -41,23 +32,51 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
   code: "codes",
   command: "command",
   count: "free",
+  dollars: "free",
   duration: "free",
   file: "files",
   folder: "folders",
+  hex: "free",
   "host[:port]": "hosts",
-  id: "agents",
+  hosts: "hosts",
+  id: "free",
+  jti: "free",
+  keys: "free",
   n: "free",
-  name: "profiles",
+  name: "free",
   "name[=value]": "variables",
   policy: "policies",
   "[addr:]port": "free",
   running: "running",
   session: "sessions",
+  sessions: "sessions",
   shell: "free",
-  signal: "free",
   size: "free",
+  time: "free",
+  token: "free",
   type: "events",
+  who: "free",
+  words: "free",
 };
+
+/** Where the same word means another thing: by flag, or by the command whose argument it is. */
+const otherKinds: Readonly<Record<string, ValueKind>> = {
+  "--agent": "agents",
+  "--agent-id": "agents",
+  "--profile": "profiles",
+  "profile show name": "profiles",
+  "attach session": "running",
+  "kill sessions": "running",
+  "stop sessions": "running",
+};
+
+function kindOf(of: Option | Argument, command: Command): ValueKind {
+  const word = placeholder(of) ?? "";
+  const names: string[] = [];
+  for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
+  const place = "long" in of ? (of.long ?? "") : [...names, word].join(" ");
+  return otherKinds[place] ?? valueKinds[word] ?? "free";
+}
 
 const policyExtensions = "toml yaml yml json";
 
@@ -87,30 +106,30 @@ export async function complete(
   const asked = before.find((word) => !word.startsWith("-"));
   const program = await load(asked ?? "");
   const place = walk(program, before);
-  const offer = async (of: Option | Argument, lead = ""): Promise<Completions> => {
+  const offer = async (of: Option | Argument, command: Command, lead = ""): Promise<Completions> => {
     if (of.argChoices !== undefined) return pick(of.argChoices.map(plain), current, lead);
-    const kind = valueKinds[placeholder(of) ?? ""] ?? "free";
+    const kind = kindOf(of, command);
     if (kind === "command") return only(`command ${before.length}`);
     if (kind === "files" || kind === "policies") return only(isPolicy(of) ? `files ${policyExtensions}` : "files");
     if (kind === "folders") return only("folders");
     return kind === "free" ? only("none") : pick(await list(kind), current, lead);
   };
   if (place.kind === "command") return only(`command ${place.at}`);
-  if (place.kind === "value") return offer(place.option);
+  if (place.kind === "value") return offer(place.option, place.command);
   const { command, argument, words: wordsOnly } = place;
   const [, lead = "", flag = ""] = wordsOnly ? [] : (/^((--[^=]+)=)/.exec(current) ?? []);
   if (lead !== "") {
     const option = command.options.find((each) => each.long === flag);
-    return option === undefined ? only("none") : offer(option, lead);
+    return option === undefined ? only("none") : offer(option, command, lead);
   }
   if (!wordsOnly && current.startsWith("-")) return pick(flagsOf(command), current);
   if (command.commands.length > 0 && place.position === 0) return pick(commandsOf(command), current);
-  return argument === null ? only("none") : offer(argument);
+  return argument === null ? only("none") : offer(argument, command);
 }
 
 type Place =
   | { readonly kind: "command"; readonly at: number }
-  | { readonly kind: "value"; readonly option: Option }
+  | { readonly kind: "value"; readonly option: Option; readonly command: Command }
   | {
       readonly kind: "word";
       readonly command: Command;
@@ -135,7 +154,7 @@ function walk(program: Command, words: readonly string[]): Place {
     if (!ended && word.startsWith("-") && word !== "-") {
       const option = takesNext(command, word);
       if (option === null) continue;
-      if (at === words.length - 1) return { kind: "value", option };
+      if (at === words.length - 1) return { kind: "value", option, command };
       at += 1;
       continue;
     }

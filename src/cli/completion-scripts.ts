@@ -8,7 +8,7 @@ export type Shell = (typeof shells)[number];
 export const mark = "# Made by sallyport completion.";
 
 export const scripts: Readonly<Record<Shell, string>> = {
-  // COMP_WORDS is split at = : and @ as well; readline replaces only what stands after the last of them.
+  // COMP_WORDS is split at = : and @ as well; readline replaces only what stands after the last = or :.
   bash: `${mark}
 _sallyport() {
     local IFS=$' \\t\\n' line=\${COMP_LINE:0:COMP_POINT} rest word at=0 lead directive first
@@ -32,7 +32,7 @@ _sallyport() {
     directive=\${said[\${#said[@]} - 1]}
     unset 'said[\${#said[@]} - 1]'
     lead=
-    [[ $current == *[=:@]* ]] && lead=\${current%"\${current##*[=:@]}"}
+    [[ $current == *[=:]* ]] && lead=\${current%"\${current##*[=:]}"}
     COMPREPLY=()
     for word in "\${said[@]}"; do
         word=\${word%%$'\\t'*}

@@ -22,8 +22,14 @@ const banner =
   "sallyport: OBSERVING: every public host is allowed; what the policy would have denied is recorded. Private addresses stay denied.\n" +
   "sallyport: OBSERVING: not for an agent that must not talk to the whole internet.\n";
 
-/** @throws Failure usage where the policy says that a violation ends the run. */
-export function openObserving({ policy, sources }: PolicySource): Observing {
+/** @throws Failure usage under a token, and where the policy says that a violation ends the run. */
+export function openObserving({ policy, sources }: PolicySource, underToken: boolean): Observing {
+  if (underToken) {
+    throw new Failure("usage", "--observe would let an agent pass its token's policy", {
+      place: "--observe",
+      remedy: "Observe without a token, and take what comes of it into the policy that tokens are issued for.",
+    });
+  }
   const { level, terminateOnPolicyViolation } = policy.execution;
   if (level === "strict" || terminateOnPolicyViolation) {
     const said = level === "strict" ? 'level = "strict"' : "that a violation ends the run";
@@ -43,7 +49,8 @@ export function openObserving({ policy, sources }: PolicySource): Observing {
       suggester.take(action, {
         reason: deny?.reason ?? null,
         remedy: deny?.remedy ?? null,
-        byRule: deny !== undefined && deny.rule !== null,
+        // What is denied in spite of being observed is denied by the ceiling: no policy below it opens that.
+        byRule: deny !== undefined && (deny.rule !== null || (decision === deny && deny.reason !== "private_address")),
       });
     },
     result: suggester.result,

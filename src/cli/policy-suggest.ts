@@ -32,18 +32,24 @@ export function suggestPolicy(text: string, flags: SuggestFlags): void {
 function suggestedOf(folder: SessionFolder, paths: boolean): Suggested {
   const events = readEvents(folder);
   let suggester = createSuggester([], paths);
+  let observed = false;
   for (const { event } of events) {
-    if (event.type === "policy.loaded") suggester = createSuggester(sourcesOf(event), paths);
+    if (event.type === "policy.loaded") {
+      suggester = createSuggester(sourcesOf(event), paths);
+      observed = member(event.detail, "observe") === true;
+    }
     const action = event.type === "action" ? actionOf(event.action) : null;
     if (action === null) continue;
     const { decision } = event;
-    const deny = member(decision, "decision") === "deny" ? decision : member(decision, "would_deny");
+    const denied = member(decision, "decision") === "deny";
+    const deny = denied ? decision : member(decision, "would_deny");
     const reason = member(deny, "deny_reason");
     const remedy = member(deny, "remedy");
     suggester.take(action, {
       reason: isReason(reason) ? reason : null,
       remedy: typeof remedy === "string" ? remedy : null,
-      byRule: typeof member(deny, "rule") === "string",
+      // As the run itself tells it (observe.ts).
+      byRule: typeof member(deny, "rule") === "string" || (observed && denied && reason !== "private_address"),
     });
   }
   return suggester.result(folder.id);

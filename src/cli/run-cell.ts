@@ -6,6 +6,7 @@ import type { EventLog } from "#audit/log/event-log.ts";
 import type { Revocation } from "#control/store/revocations.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, openGate } from "#enforce/gate.ts";
+import { createNameSums } from "#enforce/name-sums.ts";
 import { type Boundary, openBoundary } from "#proxy/boundary.ts";
 import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
@@ -44,6 +45,7 @@ export async function runCell(
   await putRightEarlier(run, log);
   const files = await policyFiles(run, agentHome());
   const listener = decisionListener(run);
+  const names = source.policy.execution.auditAllActions ? null : createNameSums(log);
   const gate = openGate({
     subject: run.subject,
     policy: source.policy,
@@ -54,6 +56,7 @@ export async function runCell(
       inner.decided(action, decision, seq);
     },
     observation: run.observing?.observation ?? null,
+    names,
     standing: run.held?.standing ?? null,
   });
   const ports = createRunPorts(log);
@@ -109,6 +112,7 @@ export async function runCell(
     await inner.close();
     ports.close();
     signals.close();
+    names?.flush();
     block();
     removeIfEmpty(scratch);
   }

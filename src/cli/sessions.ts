@@ -27,7 +27,7 @@ import type { PruneFlags } from "./sessions-prune.ts";
 import { findLog } from "./unkept-run.ts";
 
 /** What `--type` may name: each type of event, once. */
-const eventTypes = Object.keys({
+export const eventTypes = Object.keys({
   action: true,
   output: true,
   "spawn.requested": true,
@@ -44,6 +44,7 @@ const eventTypes = Object.keys({
   "agent.returned": true,
   "publish.opened": true,
   "publish.connection": true,
+  "dns.summed": true,
 } satisfies Record<Event["type"], true>);
 
 /** What a screen holds; `--all` and `-n` show more. */

@@ -80,7 +80,7 @@ async function start(
     text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text, { command, workspace });
   const asked = { policy: flags.policy, allow: flags.allow, token: held };
   const source = findPolicy(asked, home.path, workspace, profile?.policy);
-  const observing = flags.observe ? (await import("./observe.ts")).openObserving(source) : null;
+  const observing = flags.observe ? (await import("./observe.ts")).openObserving(source, held !== null) : null;
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
   const terminal = wantsTerminal(flags.tty);

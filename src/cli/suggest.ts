@@ -13,7 +13,7 @@ export interface Decided {
   readonly reason: DenyReason | null;
   /** What the denial said would allow it. */
   readonly remedy: string | null;
-  /** True where a rule denied it in so many words: there is nothing to add. */
+  /** True where a rule, or the machine's ceiling, denied it: nothing that could be added opens it. */
   readonly byRule: boolean;
 }
 

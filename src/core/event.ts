@@ -32,7 +32,8 @@ export interface LifecycleEvent {
     | "agent.spawned"
     | "agent.returned"
     | "publish.opened"
-    | "publish.connection";
+    | "publish.connection"
+    | "dns.summed";
   readonly detail: { readonly [key: string]: JsonValue };
 }
 

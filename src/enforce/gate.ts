@@ -14,10 +14,11 @@ import type { Subject } from "#core/subject.ts";
 import { innerApi } from "#lib/host-name.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
+import type { NameSums } from "./name-sums.ts";
 import type { Observation } from "./observe.ts";
 import type { Standing } from "./standing.ts";
 
-/** Hears of each decision when it is made, before its event is written. MUST NOT throw and MUST NOT wait. */
+/** Hears of each decision when it is made, before its event is written. `seq` is 0 where it has none of its own. MUST NOT throw and MUST NOT wait. */
 export type DecisionListener = (action: Action, decision: Decision, seq: number) => void;
 
 export interface GateOptions {
@@ -29,6 +30,8 @@ export interface GateOptions {
   readonly onDecision: DecisionListener;
   /** What judges in the policy's place while a run is observed; none otherwise. */
   readonly observation?: Observation | null;
+  /** Where allowed name lookups are summed up (`audit_all_actions = false`); none where each has its event. */
+  readonly names?: NameSums | null;
   /** Whether the subject may act at all; none for who needs no token. */
   readonly standing?: Standing | null;
 }
@@ -97,6 +100,7 @@ class RunGate implements LendingGate {
   readonly #onDecision: DecisionListener;
   readonly #observation: Observation | null;
   readonly #standing: Standing | null;
+  readonly #names: NameSums | null;
   #requestsLeft: number;
 
   constructor(options: GateOptions) {
@@ -106,6 +110,7 @@ class RunGate implements LendingGate {
     this.#onDecision = options.onDecision;
     this.#observation = options.observation ?? null;
     this.#standing = options.standing ?? null;
+    this.#names = options.names ?? null;
     this.#requestsLeft = options.maxRequests ?? Number.POSITIVE_INFINITY;
   }
 
@@ -165,6 +170,12 @@ class RunGate implements LendingGate {
   }
 
   #record(action: Action, decision: Decision, effect?: Effect): void {
+    // Under observation what would be denied keeps its own event.
+    if (this.#names !== null && action.kind === "dns" && isAllowed(decision) && decision.wouldDeny === undefined) {
+      this.#names.take(action, decision, logFailed, effect);
+      this.#onDecision(action, decision, 0);
+      return;
+    }
     const then = effect === undefined ? undefined : new Pending(effect, decision);
     const seq = this.#log.append({ type: "action", action, decision }, then);
     this.#onDecision(action, decision, seq);

@@ -97,6 +97,9 @@ const lines: readonly (readonly [typed: string, line: string])[] = [
   ["sallyport run -- mkfif", "sallyport run -- mkfifo "],
   ["sallyport run --max-requests 5 -- sh agent.tx", "sallyport run --max-requests 5 -- sh agent.txt "],
   ["sallyport completion z", "sallyport completion zsh "],
+  ["sallyport run --allow @pyp", "sallyport run --allow @pypi "],
+  ["sallyport run --profile ai", "sallyport run --profile aider "],
+  ["sallyport sessions events last --type sandb", "sallyport sessions events last --type sandbox.ready "],
 ];
 
 for (const shell of ["bash", "zsh"] as const) {
@@ -135,7 +138,7 @@ test("fish completes the same, and says what each is", async () => {
   assert.deepEqual(ask("sallyport explain-code domain_"), [
     "domain_not_allowed\tNo rule of the policy names this host.",
   ]);
-  assert.deepEqual(ask("sallyport audit "), ["help\tdisplay help for command", ...ask("sallyport audit v")]);
+  assert.ok(ask("sallyport audit ").includes(ask("sallyport audit verif")[0] ?? ""));
 });
 
 test("sessions are offered newest first, with their commands; nothing is made where there is no home", async () => {

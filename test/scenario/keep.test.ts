@@ -206,3 +206,23 @@ test("two prunes at once remove everything once", async () => {
   assert.equal(removed.length, 4);
   assert.deepEqual(place.sessions(), []);
 });
+
+test("audit_all_actions = false sums allowed lookups up, counts them all, and leaves the rest as it is", async () => {
+  const policy = place.policyWith("[execution]\naudit_all_actions = false\n");
+  const script =
+    "for n in 1 2 3 4 5; do getent ahosts api.example.com >/dev/null; done; getent hosts evil.example >/dev/null; curl -s https://api.example.com/a";
+  const ran = await place.run(["run", "--quiet", "--policy", policy, "--", "sh", "-c", script]);
+  assert.equal(ran.code, 0, ran.stderr);
+  const events = place.events();
+  const lookups = events.filter((event) => event.action?.kind === "dns");
+  for (const event of lookups) assert.equal(event.decision?.decision, "deny");
+  assert.ok(lookups.length > 0);
+  const sums = events.filter((event) => event.type === "dns.summed") as unknown as { detail: { count: number } }[];
+  const counted = sums.reduce((sum, { detail }) => sum + detail.count, 0);
+  assert.ok(counted >= 5, String(counted));
+  assert.ok(sums.length < counted);
+  assert.equal((place.record().counts as { dns_allowed: number }).dns_allowed, counted);
+  assert.equal(events.filter((event) => event.action?.kind === "http").length, 1);
+  assert.equal(events.at(-1)?.type, "session.ended");
+  assert.equal((await place.run(["audit", "verify", "last"])).code, 0);
+});

@@ -60,12 +60,15 @@ test("the manual's pages are clean to both of the linters that there are", () =>
   }
 });
 
-test("every policy printed in README.md is valid", async () => {
-  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```toml\n([\s\S]*?)```/g)];
-  assert.ok(blocks.length > 0);
-  for (const [, text = ""] of blocks) {
-    const ran = await place.run(["policy", "check", place.policy(text)]);
-    assert.equal(ran.code, 0, ran.stderr);
+test("every policy printed in README.md and the how-tos is valid", async () => {
+  const howTos = readdirSync(join(root, "docs", "how-to")).map((name) => join("docs", "how-to", name));
+  for (const page of ["README.md", ...howTos]) {
+    const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/```toml\n([\s\S]*?)```/g)];
+    assert.ok(page !== "README.md" || blocks.length > 0);
+    for (const [, text = ""] of blocks) {
+      const ran = await place.run(["policy", "check", place.policy(text)]);
+      assert.equal(ran.code, 0, `${page}: ${ran.stderr}${ran.stdout}`);
+    }
   }
 });
 

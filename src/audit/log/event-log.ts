@@ -129,6 +129,7 @@ class FileEventLog implements EventLog {
     this.#used = end + 1;
     this.seq = seq;
     if (event.type === "action") this.#count(event.action.kind, event.decision.verdict);
+    else if (event.type === "dns.summed") this.#counts.dns_allowed += Number(event.detail.count);
     if (then !== undefined) this.#pending.push(then);
     this.#schedule();
     return seq;

@@ -55,6 +55,7 @@ export function verifySession(folder: string): Verification {
     session,
     onEvent(event, place) {
       if (event.type === "action") count(counts, event);
+      if (event.type === "dns.summed") counts.dns_allowed += Number(member(event.detail, "count"));
       if (chain.events === 1 && member(event.detail, "kept") === "events") kept = "events";
       if (event.type !== "output") return;
       outputs ??= openOutputs(folder, chain);
