@@ -10,7 +10,7 @@ import { type LoggedEvent, openPlace, type Place, type Ran } from "../scenario/p
 import { createTestAuthority, type TestAuthority } from "../servers/certificate-authority.ts";
 import { startServer, type TestServer } from "../servers/https-server.ts";
 import { placedPolicy } from "../servers/placed.ts";
-import { createProvider } from "../servers/provider.ts";
+import { createProvider, createProviderSocket } from "../servers/provider.ts";
 import { type AgentCase, cases, written } from "./cases.ts";
 import { installAgents } from "./install.ts";
 
@@ -39,16 +39,20 @@ async function stage(one: AgentCase): Promise<Scene> {
     writeFileSync(join(home, path), text);
   }
   const authority: TestAuthority = createTestAuthority(place.root);
-  const answer = createProvider(one.script(place.workspace, home));
-  const server = await startServer({ leaf: authority.issue([...one.hosts]), answer });
+  const script = one.script(place.workspace, home);
+  const server = await startServer({
+    leaf: authority.issue([...one.hosts]),
+    answer: createProvider(script),
+    upgrade: createProviderSocket(script, (message) => server.requests.push(message)),
+  });
   const hosts = Object.fromEntries(one.hosts.map((host) => [host, server.port]));
   const policy = place.policy(placedPolicy({ caFile: authority.caFile, hosts }).replace("\n", "\nextendable = true\n"));
   return { place, home, server, policy };
 }
 
-function run({ place, home, policy }: Scene, one: AgentCase): Promise<Ran> {
+function run({ place, home, policy }: Scene, one: AgentCase, ...flags: readonly string[]): Promise<Ran> {
   const { PATH } = process.env;
-  return place.run(["run", "--policy", policy, one.agent, ...one.args], {
+  return place.run(["run", "--policy", policy, ...flags, one.agent, ...one.args], {
     env: {
       HOME: home,
       XDG_CACHE_HOME: join(place.root, "cache"),
@@ -123,9 +127,8 @@ for (const one of cases) {
     }
 
     // The provider was asked under its real name, with the key, through the redirect.
-    const asked = server.requests.filter(({ method }) => method === "POST");
-    assert.ok(asked.length > 0);
     for (const request of server.requests) assert.ok(one.hosts.includes(request.host), request.host);
+    const asked = server.requests.filter(({ body }) => body !== "");
     assert.ok(asked.some(({ headers }) => Object.values(headers).some((value) => String(value).includes(key))));
 
     // What it keeps on the host is as it was; nothing of it was brought back, and its login was not shown.
@@ -172,3 +175,17 @@ for (const one of cases) {
     );
   });
 }
+
+test("without its profile codex keeps its own sandbox, which cannot start in a cell: every command is refused", async (t) => {
+  const one = cases.find(({ agent }) => agent === "codex");
+  assert.ok(one);
+  const scene = await stage(one);
+  t.after(async () => {
+    await scene.server.close();
+    scene.place.close();
+  });
+  const ran = await run(scene, one, "--no-profile", "--env", one.key);
+  const bodies = scene.server.requests.map(({ body }) => body).join("\n");
+  assert.match(bodies, /No permissions to create new namespace/, `${ran.stdout}${ran.stderr}`);
+  assert.doesNotMatch(bodies, /ended 0/);
+});

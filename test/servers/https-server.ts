@@ -10,6 +10,7 @@ import {
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Leaf } from "./certificate-authority.ts";
 
 export interface ReceivedRequest {
@@ -30,6 +31,9 @@ export interface TestServer {
 
 /** Answers from the request's text; without one: 200 and `{"ok":true, method, host, url}` as JSON. */
 export type Answer = (request: ReceivedRequest, response: ServerResponse, raw: IncomingMessage) => void;
+
+/** Takes over a connection that asked for another protocol. */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 const echo: Answer = (request, response) => {
   response.writeHead(200, { "content-type": "application/json" });
@@ -59,12 +63,15 @@ export function startServer(o: {
   leaf: Leaf | null;
   answer?: Answer;
   listener?: RequestListener;
+  /** Without one such a request is answered like any other. */
+  upgrade?: Upgrade;
 }): Promise<TestServer> {
   const requests: ReceivedRequest[] = [];
   const listener = o.listener ?? record(requests, o.answer ?? echo);
   const server: Server = o.leaf
     ? createHttpsServer({ ...o.leaf, ALPNProtocols: ["http/1.1"] }, listener)
     : createHttpServer(listener);
+  if (o.upgrade !== undefined) server.on("upgrade", o.upgrade);
   let connections = 0;
   const open = new Set<Socket>();
   server.on("connection", (socket: Socket) => {

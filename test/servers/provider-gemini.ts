@@ -1,6 +1,6 @@
 // The Gemini API's `generateContent` and `streamGenerateContent`, as the provider answers them.
 
-import type { Turn } from "./provider.ts";
+import type { Turn, Usage } from "./provider.ts";
 
 type Json = { readonly [key: string]: unknown };
 
@@ -19,11 +19,7 @@ export function geminiTurns(body: Json): number {
 }
 
 /** One turn as a `GenerateContentResponse`. */
-export function geminiAnswer(
-  turn: Turn,
-  model: string,
-  usage: { readonly input: number; readonly output: number },
-): Json {
+export function geminiAnswer(turn: Turn, model: string, usage: Usage): Json {
   const parts: Json[] = [{ text: turn.say }];
   if (turn.tool) parts.push({ functionCall: { name: turn.tool.name, args: turn.tool.input } });
   return {

@@ -3,8 +3,10 @@
 // to a conversation with n assistant turns is step n, so it keeps no state and a retried request gets the same answer.
 
 import type { ServerResponse } from "node:http";
-import type { Answer } from "./https-server.ts";
+import type { Answer, ReceivedRequest, Upgrade } from "./https-server.ts";
 import { geminiAnswer, geminiCall, geminiTurns } from "./provider-gemini.ts";
+import { isCall, openaiEvents, openaiResponse } from "./provider-responses.ts";
+import { acceptWebSocket } from "./websocket.ts";
 
 /** One turn of the model: what it says, then the tool it calls. A turn without a tool ends the conversation. */
 export interface Turn {
@@ -19,6 +21,11 @@ export interface Script {
   readonly aside: string;
 }
 
+export interface Usage {
+  readonly input: number;
+  readonly output: number;
+}
+
 interface Conversation {
   readonly stream: boolean;
   readonly model: string;
@@ -27,7 +34,7 @@ interface Conversation {
 
 type Json = { readonly [key: string]: unknown };
 
-const usage = { input: 1200, output: 80 };
+const usage: Usage = { input: 1200, output: 80 };
 
 function sse(response: ServerResponse, events: readonly Json[], named: boolean, end?: string): void {
   response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
@@ -41,6 +48,28 @@ function sse(response: ServerResponse, events: readonly Json[], named: boolean, 
 function json(response: ServerResponse, status: number, body: Json): void {
   response.writeHead(status, { "content-type": "application/json" });
   response.end(JSON.stringify(body));
+}
+
+/**
+ * The Responses API over a WebSocket: a message asks, and says only what is new since the last answer on this connection. Each is
+ * given to `seen` as if it were a request's body.
+ */
+export function createProviderSocket(script: Script, seen: (message: ReceivedRequest) => void): Upgrade {
+  return (request, socket, head) => {
+    let calls = 0;
+    acceptWebSocket(request, socket, head, (text, peer) => {
+      const { method = "", url = "", headers } = request;
+      seen({ method, url, host: headers.host ?? "", headers, body: text });
+      const body = JSON.parse(text) as Json;
+      if (body.type !== "response.create") return;
+      const before = typeof body.previous_response_id === "string" ? calls : 0;
+      const c = conversation(script, body, Math.max(before, count(body.input, isCall)));
+      // Asked to get ready only: what it offers comes with the next message.
+      const turn = body.generate === false ? null : c.turn;
+      if (turn?.tool) calls = before + 1;
+      for (const event of openaiEvents(openaiResponse(turn, c.model, usage))) peer.send(JSON.stringify(event));
+    });
+  };
 }
 
 /** Which step of the script this request asks for: one more than the assistant turns it already holds. */
@@ -121,90 +150,9 @@ function messages(response: ServerResponse, c: Conversation): void {
 }
 
 function responses(response: ServerResponse, c: Conversation): void {
-  const output: Json[] = [
-    {
-      type: "message",
-      id: "msg_test",
-      status: "completed",
-      role: "assistant",
-      content: [{ type: "output_text", text: c.turn.say, annotations: [] }],
-    },
-  ];
-  if (c.turn.tool) {
-    const { name, input } = c.turn.tool;
-    const id = Date.now().toString(36);
-    const call = { call_id: `call_${id}`, name, status: "completed" };
-    output.push(
-      typeof input === "string"
-        ? { type: "custom_tool_call", id: `ctc_${id}`, ...call, input }
-        : { type: "function_call", id: `fc_${id}`, ...call, arguments: JSON.stringify(input) },
-    );
-  }
-  const whole = {
-    id: "resp_test",
-    object: "response",
-    created_at: Math.floor(Date.now() / 1000),
-    status: "completed",
-    model: c.model,
-    output,
-    error: null,
-    incomplete_details: null,
-    usage: {
-      input_tokens: usage.input,
-      input_tokens_details: { cached_tokens: 0 },
-      output_tokens: usage.output,
-      output_tokens_details: { reasoning_tokens: 0 },
-      total_tokens: usage.input + usage.output,
-    },
-  };
-  if (!c.stream) {
-    json(response, 200, whole);
-    return;
-  }
-  const events: Json[] = [
-    { type: "response.created", response: { ...whole, status: "in_progress", output: [], usage: null } },
-  ];
-  output.forEach((item, index) => {
-    const at = { item_id: item.id, output_index: index };
-    if (item.type === "message") {
-      events.push(
-        {
-          type: "response.output_item.added",
-          output_index: index,
-          item: { ...item, status: "in_progress", content: [] },
-        },
-        {
-          type: "response.content_part.added",
-          ...at,
-          content_index: 0,
-          part: { type: "output_text", text: "", annotations: [] },
-        },
-        { type: "response.output_text.delta", ...at, content_index: 0, delta: c.turn.say },
-        { type: "response.output_text.done", ...at, content_index: 0, text: c.turn.say },
-      );
-    } else {
-      const [kind, key] =
-        item.type === "custom_tool_call"
-          ? ["custom_tool_call_input", "input"]
-          : ["function_call_arguments", "arguments"];
-      events.push(
-        {
-          type: "response.output_item.added",
-          output_index: index,
-          item: { ...item, status: "in_progress", [key]: "" },
-        },
-        { type: `response.${kind}.delta`, ...at, delta: item[key] },
-        { type: `response.${kind}.done`, ...at, [key]: item[key] },
-      );
-    }
-    events.push({ type: "response.output_item.done", output_index: index, item });
-  });
-  events.push({ type: "response.completed", response: whole });
-  sse(
-    response,
-    events.map((event, sequence_number) => ({ ...event, sequence_number })),
-    true,
-  );
+  const whole = openaiResponse(c.turn, c.model, usage);
+  if (c.stream) sse(response, openaiEvents(whole), true);
+  else json(response, 200, whole);
 }
 
 function completions(response: ServerResponse, c: Conversation): void {
@@ -276,14 +224,7 @@ export function createProvider(script: Script): Answer {
         ),
       );
     } else if (path.endsWith("/responses")) {
-      responses(
-        response,
-        conversation(
-          script,
-          body,
-          count(body.input, (item) => item.type === "function_call" || item.type === "custom_tool_call"),
-        ),
-      );
+      responses(response, conversation(script, body, count(body.input, isCall)));
     } else if (path.endsWith("/chat/completions")) {
       completions(
         response,
