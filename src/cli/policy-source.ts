@@ -76,7 +76,8 @@ export function findPolicy(
     sources: sources.map(({ name }) => name),
     files: read
       .filter(({ kind }) => kind !== "token")
-      .flatMap(({ name, policy }) => [name, ...(policy.document.upstream?.ca ?? [])]),
+      .flatMap(({ name, policy }) => [name, ...(policy.document.upstream?.ca ?? [])])
+      .filter((file) => file !== "-"),
     notices,
   };
 }

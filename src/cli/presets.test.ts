@@ -1,6 +1,8 @@
 // The presets that are shipped: each is a policy of rules alone, says what it is for, and opens no more than it says.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { Action } from "#core/action.ts";
 import { checkPolicy } from "#policy/check.ts";
@@ -45,6 +47,17 @@ for (const preset of all) {
     assert.deepEqual(checkPolicy(policy), []);
   });
 }
+
+test("what a version of a preset opens never changes: a change is another version", () => {
+  const now = Object.fromEntries(
+    all.map((preset) => {
+      const name = `@${preset.name}/${preset.version}`;
+      return [name, compilePolicy([parsePolicy(shippedPresets.read(preset), { name, format: "toml" })]).digest];
+    }),
+  );
+  const file = join(import.meta.dirname, "../../test/vectors/presets.json");
+  assert.deepEqual(now, JSON.parse(readFileSync(file, "utf8")), JSON.stringify(now, null, 2));
+});
 
 const held = new Map<string, CompiledPolicy>();
 

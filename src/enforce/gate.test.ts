@@ -125,3 +125,19 @@ test("a refusal is an event like any other, and a listener hears of both with th
   });
   await log.close();
 });
+
+test("what a door refuses because it leads into a private network says what would open that, once a person means it", async () => {
+  const { gate, log } = open();
+  const remedyOf = async (action: Action) => {
+    const decision = await new Promise<Decision>((resolve) =>
+      gate.refuse(action, "private_address", "resolved to 10.0.0.5", { decided: resolve }),
+    );
+    return decision.verdict === "deny" ? decision.remedy : undefined;
+  };
+  assert.equal(
+    await remedyOf(denied),
+    'If that network is meant, write a [[network.rule]] with host = "other.example" and private = ["CIDR"]',
+  );
+  assert.equal(await remedyOf({ kind: "connect", host: "Not\u001b.normal", port: 443, protocol: "tls" }), null);
+  await log.close();
+});

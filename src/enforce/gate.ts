@@ -14,6 +14,7 @@ import type { Subject } from "#core/subject.ts";
 import { innerApi } from "#lib/host-name.ts";
 import type { CompiledPolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
+import { privateRemedy } from "#policy/remedy.ts";
 import type { NameSums } from "./name-sums.ts";
 import type { Observation } from "./observe.ts";
 import type { Standing } from "./standing.ts";
@@ -136,7 +137,8 @@ class RunGate implements LendingGate {
   }
 
   refuse(action: Action, reason: DenyReason, detail: string | null, effect: Effect): void {
-    this.#record(action, { verdict: "deny", reason, rule: null, remedy: null, detail }, effect);
+    const remedy = reason === "private_address" ? privateRemedy(action) : null;
+    this.#record(action, { verdict: "deny", reason, rule: null, remedy, detail }, effect);
   }
 
   reachable(allow: Allow, addresses: readonly string[]): readonly string[] {

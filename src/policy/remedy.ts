@@ -65,6 +65,12 @@ export function formRemedy(action: HttpAction, near: Rule): string {
   return `Write body_on_get = true into ${own ? near.allow.rule : "a [[network.rule]] for this host"}`;
 }
 
+/** The name leads into a private network; whether that was meant only a person knows. */
+export function privateRemedy({ host }: Action): string | null {
+  if (normalHost(host) !== host) return null;
+  return `If that network is meant, write a [[network.rule]] with host = "${host}" and private = ["CIDR"]`;
+}
+
 /** What is spoken there is no HTTP that could be judged. */
 export function protocolRemedy({ host, port }: { readonly host: string; readonly port: number }): string {
   return `Write a [[network.rule]] with host = "${host}", port = ${port} and protocol = "tcp", which passes bytes of any kind unread`;
