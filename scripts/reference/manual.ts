@@ -112,8 +112,10 @@ function head(name: string, summary: string, version: string): string[] {
   return [
     '.\\" Made by npm run reference from the definitions of the commands.',
     `.TH ${name.toUpperCase().replaceAll("-", "\\-")} 1 ${revised} "sallyport ${version}" "User Commands"`,
+    // Ragged: words such as --max-output-bytes leave holes otherwise.
+    ".ad l",
     ".SH NAME",
-    `${name.replaceAll("-", "\\-")} \\- ${text(summary)}`,
+    ...lines(`${name} - ${summary}`),
   ];
 }
 

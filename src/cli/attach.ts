@@ -3,7 +3,7 @@
 
 import { constants } from "node:os";
 import type { Writable } from "node:stream";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { makeRaw } from "#sandbox/terminal.ts";
 import { createTerminalModes } from "#sandbox/terminal-modes.ts";
 import type { Session } from "#session/store.ts";
@@ -34,11 +34,10 @@ export function register(program: Command): void {
     .command("attach")
     .description("watch a run, and type into its terminal")
     .argument("<session>", "an id, the beginning of one, or last")
-    .option(
-      "--detach-keys <keys>",
-      "what detaches: ctrl-p,ctrl-q or ctrl-] or ctrl-a,d",
-      detachKeys,
-      detachKeys("ctrl-p,ctrl-q"),
+    .addOption(
+      new Option("--detach-keys <keys>", "what detaches: ctrl-p,ctrl-q or ctrl-] or ctrl-a,d")
+        .argParser(detachKeys)
+        .default(detachKeys("ctrl-p,ctrl-q"), "ctrl-p,ctrl-q"),
     )
     .option("--no-input", "only watch: nothing that is typed is passed on")
     .option("-q, --quiet", "do not say how to detach")

@@ -93,3 +93,46 @@ test("every file and folder that the documents link or name is there", () => {
     for (const path of [...links, ...names]) assert.ok(existsSync(join(root, path)), `${document} names ${path}`);
   }
 });
+
+test("every sallyport command that a document shows has the flags that it is shown with", () => {
+  const sections = new Map<string, string>();
+  const reference = readFileSync(join(root, "docs", "reference", "commands.md"), "utf8");
+  for (const [, , name = "", text = ""] of reference.matchAll(
+    /^(##+) sallyport (.+)\n([\s\S]*?)(?=\n##+ |$(?![\s\S]))/gm,
+  ))
+    sections.set(name, text);
+  assert.ok(sections.size > 20);
+  const pages = [
+    "README.md",
+    ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".md") && path !== "reference/commands.md")
+      .map((path) => `docs/${path}`),
+  ];
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const page of pages) {
+    const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/^```(?:sh|yaml)\n([\s\S]*?)^```/gm)];
+    for (const line of blocks.flatMap(([, block = ""]) => block.replace(/\\\n\s*/g, " ").split("\n"))) {
+      for (const [, said = ""] of line.replace(/\s#\s.*$/, "").matchAll(/(?:^|[\s(])sallyport ((?:[^|&;)])+)/g)) {
+        // What follows an agent's name is the agent's.
+        const words =
+          said
+            .split(/ -- | (?:claude|codex|gemini|opencode|aider)(?: |$)/)[0]
+            ?.trim()
+            .split(/\s+/) ?? [];
+        if (words[0] === "") continue;
+        const name = [words.slice(0, 2).join(" "), words[0] ?? ""].find((each) => sections.has(each));
+        if (name === undefined) {
+          if (!/^(--version|--help|-V|-h|help)$/.test(words[0] ?? "")) wrong.push(`${page}: ${line.trim()}`);
+          continue;
+        }
+        seen += 1;
+        for (const flag of words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.split("=")[0] ?? ""))
+          if (flag !== "--help" && !sections.get(name)?.includes(flag))
+            wrong.push(`${page}: ${flag} in: ${line.trim()}`);
+      }
+    }
+  }
+  assert.ok(seen > 30);
+  assert.deepEqual(wrong, []);
+});
