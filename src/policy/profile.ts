@@ -5,7 +5,7 @@
 // leaves it; a file of the cell stands in a folder of its own in /etc.
 
 import { Failure } from "#core/failure.ts";
-import { type Entry, type Node, type Problem, SyntaxProblem, type Table } from "./document.ts";
+import { type Entry, type Node, type Place, type Problem, SyntaxProblem, type Table } from "./document.ts";
 import { extendPolicy } from "./extend.ts";
 import { readTree } from "./parse.ts";
 import type { Policy } from "./policy.ts";
@@ -165,12 +165,16 @@ export function parseProfile(toml: string, source: ProfileSource): Profile {
   const [first, ...more] = [...problems].sort(
     (one, other) => one.at.line - other.at.line || one.at.column - other.at.column,
   );
-  const { message, at, remedy } = first ?? { message: "this is no profile", at: { line: 1, column: 1 }, remedy: null };
+  const { message, at, remedy } = first ?? { message: "this is no profile", at: start, remedy: null };
   throw new Failure("profile_invalid", message + (more.length === 0 ? "" : ` (and ${more.length} more)`), {
     place: `${source.file}:${at.line}:${at.column}`,
     ...(remedy === null ? {} : { remedy }),
   });
 }
+
+/** Longer texts are refused unread. */
+const longestText = 2 ** 20;
+const start: Place = { line: 1, column: 1 };
 
 /** The document as the table above describes it. */
 interface Written {
@@ -186,6 +190,8 @@ interface Written {
 }
 
 function readProfile(toml: string, source: ProfileSource): { profile: Profile | null; problems: readonly Problem[] } {
+  if (toml.length > longestText)
+    return { profile: null, problems: [{ message: "a profile has at most 1 MiB of text", at: start, remedy: null }] };
   let root: Table;
   try {
     root = readToml(toml);
@@ -195,9 +201,11 @@ function readProfile(toml: string, source: ProfileSource): { profile: Profile | 
   }
   const { document, places, problems } = readKeys(root, profileKeys, "a profile", ["title"]);
   const written = document as unknown as Written;
-  const at = (path: string) => places.get(path) ?? root.at;
-  checkPaths(written, (path, message, remedy) => problems.push({ message, at: at(path), remedy }));
-  checkVariables(written, (path, message, remedy) => problems.push({ message, at: at(path), remedy }));
+  if (problems.length > 0) return { profile: null, problems };
+  const wrong: Wrong = (path, message, remedy) =>
+    void problems.push({ message, at: places.get(path) ?? root.at, remedy });
+  checkPaths(written, wrong);
+  checkVariables(written, wrong);
   if (problems.length > 0) return { profile: null, problems };
 
   const policyOf = (network: Node | undefined, name: string): Policy | null => {

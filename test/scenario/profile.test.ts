@@ -156,13 +156,24 @@ test("a profile of the user's own counts before the shipped one", async () => {
   }
 });
 
+test("a profile of the user's own may show a folder as it is, and every run says that it is writable", async () => {
+  const folder = join(user, ".mine");
+  file(join(folder, "there"), "x\n");
+  file(join(bin, "mine"), '#!/bin/sh\necho by the agent >> "$HOME/.mine/there"\n', 0o755);
+  file(join(place.home, "profiles", "mine.toml"), 'title = "Mine"\n[[state]]\npath = ".mine"\nas = "write"\n');
+  const ran = await run(["run", "mine"]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /^sallyport: profile mine \(hosts, ~\/\.mine writable\) · --no-profile$/m);
+  assert.equal(readFileSync(join(folder, "there"), "utf8"), "x\nby the agent\n");
+});
+
 test("profile list and show say what is there, and what they print is a profile", async () => {
   const { profiles } = JSON.parse((await run(["profile", "list", "--json"])).stdout) as {
     profiles: { name: string }[];
   };
   assert.deepEqual(
     profiles.map(({ name }) => name),
-    ["aider", "claude", "codex", "gemini", "opencode"],
+    ["aider", "claude", "codex", "gemini", "mine", "opencode"],
   );
   const shown = JSON.parse((await run(["profile", "show", "codex", "--json"])).stdout) as {
     network: { rule: { host: string[] }[] };
