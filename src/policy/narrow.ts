@@ -3,7 +3,7 @@
 
 import { Failure } from "#core/failure.ts";
 import { parsePolicy } from "./parse.ts";
-import { type ExecutionSection, type Policy, type PolicyDocument, placeIn } from "./policy.ts";
+import { type ExecutionSection, type NetworkRule, type Policy, type PolicyDocument, placeIn } from "./policy.ts";
 import { schemaVersion } from "./schema.ts";
 
 /** What a narrowing may speak of, by path. Everything else says where things are or who the agent is, and narrows nothing. */
@@ -37,7 +37,7 @@ export const narrowingKeys: readonly string[] = [
  * @throws Failure policy_invalid where it is none, or speaks of what a narrowing may not.
  */
 export function narrowingPolicy(document: unknown, name: string): Policy {
-  const policy = parsePolicy(JSON.stringify(document), { name, format: "json" });
+  const policy = parsePolicy(JSON.stringify(document), { name, format: "json", expanded: true });
   for (const [section, said] of Object.entries(policy.document)) {
     const paths = typeof said === "object" && !Array.isArray(said) ? Object.keys(said) : [""];
     for (const key of paths) {
@@ -52,14 +52,15 @@ export function narrowingPolicy(document: unknown, name: string): Policy {
   return { ...policy, narrows: true };
 }
 
-/** The narrowing to these hosts (`host` or `host:port`), wherever the policy before lets them lead. */
-export function hostNarrowing(allow: readonly string[]): PolicyDocument {
+/** The narrowing to these hosts (`host` or `host:port`) and to what these rules let pass, wherever the policy before lets them lead. */
+export function hostNarrowing(allow: readonly string[], rules: readonly NetworkRule[] = []): PolicyDocument {
   const rule = allow.map((entry) => {
     const [, host = entry, port] = /^(.*?)(?::([0-9]+))?$/s.exec(entry) ?? [];
     const literal = /^\[(.*)\]$/s.exec(host)?.[1] ?? host;
     return { host: [literal], ...(port === undefined ? {} : { port: [Number(port)] }), private: [...everywhere] };
   });
-  return { version: schemaVersion, network: { default: "deny", rule } };
+  const more = rules.map((one) => ({ ...one, private: [...everywhere] }));
+  return { version: schemaVersion, network: { default: "deny", rule: [...rule, ...more] } };
 }
 
 /** A narrowing in this says nothing about where names may lead. */

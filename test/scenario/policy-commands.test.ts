@@ -188,3 +188,36 @@ test("the operators' user is who the agent is where root may choose, and otherwi
     assert.match(ran.stderr, /only root can run a cell as nobody.*\n.*with sudo/);
   }
 });
+
+test("a policy that tokens are issued for keeps its presets, and a token can be narrowed to one", async () => {
+  const home = join(place.root, "authority");
+  const env = { SALLYPORT_HOME: home };
+  const auth = async (...args: string[]) => {
+    const ran = await place.run(["auth", ...args], { env });
+    assert.equal(ran.code, 0, `${args.join(" ")}: ${ran.stderr}`);
+    return ran.stdout.trim();
+  };
+  await auth("init");
+  await auth("create-agent", "--agent-id", "bot", "--owner", "you@example.com");
+  const domains = ["--allowed-domains", "@npm,a.example"];
+  await auth("create-policy", "--policy-id", "work", ...domains);
+  const ids = async () => {
+    const { policy } = JSON.parse(await auth("show-policy", "--policy-id", "work", "--json"));
+    return [policy.network.allow, policy.network.rule.map(({ id }: { id: string }) => id)];
+  };
+  assert.deepEqual(await ids(), [["a.example"], ["@npm/1"]]);
+  await auth("update-policy", "--policy-id", "work", "--allowed-domains", "@pypi,@npm");
+  assert.deepEqual(await ids(), [[], ["@pypi/1", "@npm/1"]]);
+  const token = await auth("issue-token", "--agent-id", "bot", "--policy-id", "work");
+  const decided = async (given: string) => {
+    const script = "curl -s https://pypi.org/x; curl -s -X PUT https://registry.npmjs.org/x; true";
+    const ran = await place.run(["run", "--quiet", "--token", given, "--", "sh", "-c", script], { env });
+    assert.equal(ran.code, 0, ran.stderr);
+    return [...ran.stdout.matchAll(/"deny_reason":"([a-z_]+)"/g)].map(([, reason]) => reason);
+  };
+  // What is allowed is asked for, and has no answer here, or leads into the private network of a machine that mirrors it.
+  assert.ok(!(await decided(token)).includes("domain_not_allowed"));
+  assert.ok((await decided(token)).includes("method_not_allowed"));
+  const narrowed = await auth("attenuate", token, "--allow", "@npm");
+  assert.equal((await decided(narrowed))[0], "domain_not_allowed");
+});

@@ -12,7 +12,7 @@ import { Failure } from "#core/failure.ts";
 import { checkId } from "#identity/names.ts";
 import { policyFromFlags } from "#policy/extend.ts";
 import { parsePolicy } from "#policy/parse.ts";
-import type { Policy } from "#policy/policy.ts";
+import type { NetworkSection, Policy } from "#policy/policy.ts";
 import { schemaVersion } from "#policy/schema.ts";
 import { openHome } from "../home.ts";
 import { printJson, printLine, printTable } from "../output.ts";
@@ -56,11 +56,10 @@ export function update(flags: PolicyFlags): void {
 /** What the flags say over what was there: the file whole, then each flag its own key. */
 function changed(before: Policy, flags: PolicyFlags): Policy {
   const start = flags.file === undefined ? before : read(flags.file);
-  const allow = flags.allowedDomains;
   const network =
-    allow === undefined
+    flags.allowedDomains === undefined
       ? start.document.network
-      : { ...start.document.network, allow: policyFromFlags(allow, shippedPresets).document.network?.allow ?? [] };
+      : withDomains(start.document.network ?? {}, flags.allowedDomains);
   const budget =
     flags.maxSpendUsd === undefined
       ? start.document.budget
@@ -71,7 +70,16 @@ function changed(before: Policy, flags: PolicyFlags): Policy {
     ...(budget === undefined ? {} : { budget }),
   };
   // Once more as a text: what is published parses again.
-  return parsePolicy(JSON.stringify(document), { name: flags.policyId, format: "json" });
+  return parsePolicy(JSON.stringify(document), { name: flags.policyId, format: "json", expanded: true });
+}
+
+/** The hosts and presets in the place of those that were there; rules of the policy's own stay. */
+function withDomains(before: NetworkSection, domains: readonly string[]): NetworkSection {
+  const { allow = [], rule = [] } = policyFromFlags(domains, shippedPresets).document.network ?? {};
+  const own = (before.rule ?? []).filter(({ id }) => id?.startsWith("@") !== true);
+  const rules = [...own, ...rule];
+  const { rule: _, ...rest } = before;
+  return { ...rest, allow, ...(rules.length === 0 ? {} : { rule: rules }) };
 }
 
 function read(file: string): Policy {

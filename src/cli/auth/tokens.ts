@@ -126,13 +126,13 @@ function narrowingOf(flags: NarrowingFlags): Narrowing | null {
     ...(flags.maxRuntime === undefined ? {} : { max_runtime_seconds: flags.maxRuntime }),
   };
   const capped = Object.keys(execution).length > 0;
-  const hosts = policyFromFlags(flags.allow, shippedPresets).document.network?.allow ?? [];
+  const { allow: hosts = [], rule: rules = [] } = policyFromFlags(flags.allow, shippedPresets).document.network ?? {};
   const document = {
-    ...(hosts.length === 0 ? { version: schemaVersion } : hostNarrowing(hosts)),
+    ...(flags.allow.length === 0 ? { version: schemaVersion } : hostNarrowing(hosts, rules)),
     ...(capped ? { execution } : {}),
     ...(flags.maxSpendUsd === undefined ? {} : { budget: { max_spend_usd: flags.maxSpendUsd } }),
   };
-  const narrows = hosts.length > 0 || capped || flags.maxSpendUsd !== undefined;
+  const narrows = flags.allow.length > 0 || capped || flags.maxSpendUsd !== undefined;
   if (narrows) narrowingPolicy(document, "--allow");
   const narrowing: Narrowing = {
     v: 1,

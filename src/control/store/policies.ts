@@ -71,7 +71,7 @@ export function listPolicies(folder: string): readonly PolicyRecord[] {
 /** The record's policy, as any other that was parsed. */
 export function policyOf(record: PolicyRecord): Policy {
   const name = `${record.policy_id} version ${record.version}`;
-  return parsePolicy(JSON.stringify(record.policy), { name, format: "json" });
+  return parsePolicy(JSON.stringify(record.policy), { name, format: "json", expanded: true });
 }
 
 function publish(folder: string, id: string, version: number, policy: Policy, created: string): PolicyRecord | null {
