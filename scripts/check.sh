@@ -12,7 +12,7 @@ export PATH="$root/node_modules/.bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 # Tests must not hang on this terminal, nor depend on the caller's own settings for sallyport, Node or npm.
 unset NODE_OPTIONS NODE_TEST_CONTEXT SALLYPORT_HOME SALLYPORT_TOKEN
 
-all="format types lint unused layers unit fuzz package scenario attack clients agents"
+all="format types lint unused layers unit fuzz package scenario terminal attack clients agents"
 steps=${*:-$all}
 reports=$(mktemp -d "${TMPDIR:-/tmp}/sallyport-check.XXXXXX") || exit 1
 trap 'rm -rf "$reports"' EXIT
@@ -52,6 +52,7 @@ step() {
     fuzz) tests fuzz 300 --test-concurrency=2 'test/fuzz/**/*.test.ts' ;;
     package) tests package 300 --test-concurrency=1 'test/package/**/*.test.ts' ;;
     scenario) tests scenario 300 --test-concurrency=2 'test/scenario/**/*.test.ts' ;;
+    terminal) tests terminal 300 --test-concurrency=1 'test/terminal/**/*.test.ts' ;;
     attack) tests attack 900 --test-concurrency=1 'test/attack/**/*.test.ts' ;;
     agents) tests agents 600 --test-concurrency=1 'test/agents/**/*.test.ts' ;;
     clients) tests clients 600 --test-concurrency=2 'test/clients/**/*.test.ts' ;;

@@ -42,6 +42,11 @@ if [ "$what" = test ]; then
   needed="$needed
 python3 python3 clients-in-tests
 strace strace proof-of-no-own-connections
+tmux tmux a-person-at-a-terminal-in-tests
+vim vim-tiny programs-that-draw-in-tests
+htop htop programs-that-draw-in-tests
+less less programs-that-draw-in-tests
+script bsdutils a-terminal-in-tests
 setpriv util-linux tests-as-another-user
 newuidmap uidmap mapped-users
 zsh zsh completion-in-tests

@@ -314,7 +314,7 @@ test("a run in somebody's hands is listed and ended like one in nobody's", async
   assert.ok(child.stdout);
   await once(child.stdout, "data");
   const over = collect(child);
-  const [one] = await until("it is listed", async () => (await list()).length === 1 && (await list()));
+  const one = await until("it is listed", async () => (await list())[0]);
   assert.equal(one?.pid, child.pid);
   await until("it answers", async () => (await listed(one?.id ?? ""))?.state === "running");
   assert.equal((await place.run(["kill", "last"])).code, 0);
