@@ -215,7 +215,7 @@ function cellSpec(
       readOnly: [
         ...source.files.map((file) => resolve(file)),
         ...projectFiles(workspace),
-        ...(run.summary === null ? [] : [run.summary.file]),
+        ...(run.summary?.files ?? []),
       ],
       note: join(notesFolder(home), `${run.folder.id}.json`),
       files,

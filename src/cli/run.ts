@@ -17,7 +17,10 @@ export function register(program: Command, early: BegunCell | null): void {
     .argument("<command...>", "the program and its arguments, unmodified")
     .option("--policy <file>", "the policy that holds (`sallyport policy check FILE` explains it); - reads stdin")
     .addOption(
-      new Option("--allow <host[:port]>", "allow this host; a bare name means ports 80 and 443; may be repeated")
+      new Option(
+        "--allow <host[:port]>",
+        "allow this host (a bare name: ports 80 and 443) or preset (@npm); may be repeated",
+      )
         .argParser(collect)
         .default([], "none"),
     )
@@ -43,7 +46,8 @@ export function register(program: Command, early: BegunCell | null): void {
     .option("--no-session", "keep no output and no session folder; decisions still go to the home's log")
     .option(
       "--summary <file>",
-      "write what happened to this file: SARIF for .sarif and .json, else Markdown, added to it",
+      "write what happened: SARIF for .sarif and .json, else Markdown, added to it; may be repeated",
+      (value: string, before?: readonly string[]) => [...(before ?? []), value],
     )
     .option("-d, --detach", "print the session's id once the command runs, and go: see ps, logs, attach, stop")
     .addOption(new Option("--spawned-by <session>").hideHelp())

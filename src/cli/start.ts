@@ -39,7 +39,7 @@ export interface RunFlags {
   readonly observe?: boolean;
   /** False with `--no-session`. */
   readonly session: boolean;
-  readonly summary?: string;
+  readonly summary?: readonly string[];
   readonly detach?: boolean;
   /** This is the run that `--detach` has started: the size of its terminal, should it have one. */
   readonly detached?: string;

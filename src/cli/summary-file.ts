@@ -25,6 +25,8 @@ export interface SummaryFile {
   readonly format: "markdown" | "sarif";
   /** Once. @throws Failure summary_unwritable */
   write(text: string): void;
+  /** In place of writing. */
+  close(): void;
 }
 
 /** `workspace`: the folder whose contents an agent may have made. @throws Failure usage, summary_unwritable */
@@ -53,6 +55,7 @@ export function openSummaryFile(file: string, workspace: string): SummaryFile {
   return {
     path,
     format,
+    close: () => closeSync(fd),
     write(text) {
       try {
         const now = lstatSync(path, { throwIfNoEntry: false });

@@ -8,7 +8,7 @@ import type { DenyReason } from "#core/reason.ts";
 import type { EndedSession } from "#session/metadata.ts";
 import { failureRecord, printFailure } from "./output.ts";
 import type { Report } from "./report.ts";
-import { openSummaryFile } from "./summary-file.ts";
+import { openSummaryFile, type SummaryFile } from "./summary-file.ts";
 
 /** An agent can ask for ever new hosts: what comes after so many is only counted. */
 const most = 1000;
@@ -44,8 +44,8 @@ export interface SummaryFacts {
 }
 
 export interface RunSummary {
-  /** Where it is written, for the cell to find it read-only. */
-  readonly file: string;
+  /** Where it is written, for the cell to find them read-only. */
+  readonly files: readonly string[];
   /** The report, which hears of every decision. */
   watch(report: Report): Report;
   ended(record: EndedSession, sources: readonly string[]): void;
@@ -53,16 +53,16 @@ export interface RunSummary {
 
 /** Runs, and writes the summary. Gives the run's exit code; 125 where that was 0 and the summary could not be written. */
 export async function summarizeRun(
-  file: string,
+  files: readonly string[],
   command: readonly string[],
   json: boolean,
   run: (summary: RunSummary) => Promise<number>,
 ): Promise<number> {
-  const target = openSummaryFile(file, process.cwd());
+  const targets = openAll(files);
   const seen = collect();
   let ended: { record: EndedSession; sources: readonly string[] } | null = null;
   const summary: RunSummary = {
-    file: target.path,
+    files: targets.map(({ path }) => path),
     watch: seen.watch,
     ended: (record, sources) => {
       ended = { record, sources };
@@ -81,17 +81,20 @@ export async function summarizeRun(
       failure: failure ?? record?.failure ?? null,
       exitCode,
     };
-    try {
-      const text =
-        target.format === "sarif"
-          ? (await import("./summary-sarif.ts")).sarifText(facts)
-          : (await import("./summary-markdown.ts")).markdownText(facts);
-      target.write(text);
-      return true;
-    } catch (error) {
-      printFailure(error, json);
-      return false;
+    let written = true;
+    for (const target of targets) {
+      try {
+        const text =
+          target.format === "sarif"
+            ? (await import("./summary-sarif.ts")).sarifText(facts)
+            : (await import("./summary-markdown.ts")).markdownText(facts);
+        target.write(text);
+      } catch (error) {
+        printFailure(error, json);
+        written = false;
+      }
     }
+    return written;
   };
   let code: number;
   try {
@@ -102,6 +105,18 @@ export async function summarizeRun(
     throw error;
   }
   return (await write(code, null)) || code !== 0 ? code : 125;
+}
+
+/** @throws Failure for the first that cannot be one; none is left open then. */
+function openAll(files: readonly string[]): SummaryFile[] {
+  const opened: SummaryFile[] = [];
+  try {
+    for (const file of files) opened.push(openSummaryFile(file, process.cwd()));
+    return opened;
+  } catch (error) {
+    for (const file of opened) file.close();
+    throw error;
+  }
 }
 
 /** What an upstream does is no denial. */

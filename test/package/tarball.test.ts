@@ -187,9 +187,12 @@ test("its manual is where man finds it, a page for each command", () => {
   assert.match(shown.stdout, /NAME\n +sallyport-run - run a command in a closed cell/);
 });
 
-test("it completes in a shell, checks this machine, and says how it is taken away again", () => {
+test("it completes in a shell, sums up a run, checks this machine, and says how it is taken away again", () => {
   const completed = sallyport(["__complete", "--", "run", "--max-run"]);
   assert.match(completed.stdout, /^--max-runtime\t.*\n:none\n$/);
+  sallyport(["run", "-q", "--summary", "summary.md", "--summary", "log.sarif", "--", "true"]);
+  assert.match(readFileSync(join(project, "summary.md"), "utf8"), /\*\*Result:\*\* exit code 0/);
+  assert.equal((JSON.parse(readFileSync(join(project, "log.sarif"), "utf8")) as { version: string }).version, "2.1.0");
   const checked = sallyport(["doctor", "--json"]);
   assert.equal(checked.status, 0, checked.stdout);
   const { stdout } = sallyport(["uninstall", "--dry-run"]);

@@ -138,6 +138,14 @@ test("a run that never began is summed up with its failure, and one that was end
   );
 });
 
+test("both forms may be had of one run, in and outside of its workspace", async () => {
+  const [page, log] = [join(place.workspace, "page.md"), join(place.root, "log.sarif")];
+  const ran = await asked("echo x > page.md; curl -s http://one.test/; true", page, "--summary", log);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(readFileSync(page, "utf8"), /^## Sallyport\n/);
+  assert.deepEqual(isSarif(JSON.parse(readFileSync(log, "utf8"))), []);
+});
+
 test("it is written for a run that keeps no session as well", async () => {
   const file = join(place.root, "summary.md");
   const ran = await asked(denials, file, "--no-session");
@@ -157,7 +165,7 @@ test("what an agent asks for stays text: no link, picture, cell or markup", asyn
   const [, fence = ""] = /^\* (`+)/.exec(items[0] ?? "") ?? [];
   const [before, code, after] = (items[0] ?? "").split(new RegExp(`(?<!\`)${fence}(?!\`)`));
   assert.equal(before, "* ");
-  assert.ok(code?.includes("![x](http:"), code);
+  assert.ok(code?.includes("![x](http:"), code ?? "");
   assert.match(after ?? "", /^: /);
 });
 
