@@ -4,7 +4,7 @@ import type { JsonValue } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
 import { checkFormat } from "./formats.ts";
-import { parsePolicy } from "./parse.ts";
+import { presetRules } from "./parse.ts";
 import { type NetworkRule, type Policy, type PolicyDocument, type PolicyPlace, placeIn } from "./policy.ts";
 import { expandPresets, type Presets } from "./presets.ts";
 import { schemaVersion } from "./schema.ts";
@@ -24,12 +24,7 @@ export function policyFromFlags(allow: readonly string[], presets: Presets | nul
     extendable: true,
     network: { default: "deny", allow: entries },
   };
-  const { document, problems } = expandPresets(
-    written,
-    new Map(),
-    presets,
-    (text, name) => parsePolicy(text, { name, format: "toml" }).document.network?.rule ?? [],
-  );
+  const { document, problems } = expandPresets(written, new Map(), presets, presetRules);
   const [problem] = problems;
   if (problem !== undefined) throw unusable(problem.message, problem.remedy);
   return { name: "--allow", document, places: new Map() };

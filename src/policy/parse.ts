@@ -85,7 +85,7 @@ export function readTree(root: Table, source: PolicySource, problems: Problem[] 
 }
 
 /** A preset is a policy of rules alone. @throws Failure policy_invalid for one that was shipped broken */
-function presetRules(text: string, name: string): readonly NetworkRule[] {
+export function presetRules(text: string, name: string): readonly NetworkRule[] {
   return parsePolicy(text, { name, format: "toml" }).document.network?.rule ?? [];
 }
 
