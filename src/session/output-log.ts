@@ -12,7 +12,7 @@ import { type OutputStream, outputFiles, type SessionFolder } from "./folder.ts"
 import type { FileDigest } from "./metadata.ts";
 
 /** Bytes of one write and one event. */
-const maxRun = 262_144;
+const maxRun = 131_072;
 /** Bytes held in memory before `write` asks for a pause, and those at which it is over. */
 const highWater = 524_288;
 const lowWater = 131_072;
