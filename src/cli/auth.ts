@@ -31,7 +31,21 @@ Examples:
   command("create-agent", "register an agent")
     .requiredOption("--agent-id <id>", "what it is called in tokens, events and denials")
     .requiredOption("--owner <who>", "who answers for it: an e-mail address or a team")
+    .option("--measure <path...>", "pin what it is made of: its entry point first, then interpreter and other files")
+    .option("--attestation <file>", "a signed statement (DSSE, in-toto or SLSA) about these files")
     .action(async (flags) => (await import("./auth/agents.ts")).create(flags));
+  command("measure-agent", "pin anew what an agent is made of; tokens issued before do not hold for it any more")
+    .requiredOption("--agent-id <id>", "the agent")
+    .requiredOption("--measure <path...>", "its entry point first, then interpreter and other files")
+    .option("--attestation <file>", "a signed statement (DSSE, in-toto or SLSA) about these files")
+    .action(async (flags) => (await import("./auth/agents.ts")).measureAgain(flags));
+  command("add-issuer", "say whose attestations count, under the name that policies know")
+    .requiredOption("--name <name>", "as in a policy's allowed_issuers")
+    .requiredOption("--file <pem>", "a public key, or a certificate authority's certificate")
+    .action(async (flags) => (await import("./auth/issuers.ts")).add(flags));
+  command("list-issuers", "show whose attestations count").action(async (flags) =>
+    (await import("./auth/issuers.ts")).list(flags),
+  );
   command("list-agents", "show the registered agents").action(async (flags) =>
     (await import("./auth/agents.ts")).list(flags),
   );

@@ -68,6 +68,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   agent_unknown: ["No agent of that id is registered.", "sallyport auth list-agents shows those that are."],
   policy_exists: ["A policy of that id is published already.", "sallyport auth update-policy makes its next version."],
   policy_unknown: ["No such policy or version is published.", "sallyport auth list-policies shows those that are."],
+  attestation_failed: [
+    "The agent is not the one that was measured, or nobody who counts vouches for it.",
+    denialRemedies.attestation_failed,
+  ],
   token_invalid: ["The token is not one that this authority issued.", denialRemedies.token_invalid],
   token_expired: ["The token is past its expiry.", denialRemedies.token_expired],
   token_revoked: ["The token, its agent, its key or its policy was revoked.", denialRemedies.token_revoked],

@@ -1,6 +1,6 @@
 // The token that a run is under: verified once, then held against what is revoked while it runs. Loaded only where there is one.
 
-import { readAgent } from "#control/store/agents.ts";
+import { type AgentRecord, readAgent } from "#control/store/agents.ts";
 import { listKeys } from "#control/store/keys.ts";
 import { policyOf, readPolicy } from "#control/store/policies.ts";
 import { type RevocationListener, watchRevocations } from "#control/store/revocation-watch.ts";
@@ -22,6 +22,10 @@ import { readToken } from "./token-source.ts";
 
 export interface HeldToken {
   readonly who: Omit<Subject, "policy_digest" | "session">;
+  /** The last that it was handed to. */
+  readonly agent: AgentRecord;
+  /** The measurement that the grant is bound to, null for one of nothing; undefined where it was handed down since. */
+  readonly measurement: string | null | undefined;
   readonly policy: Policy;
   /** Of the authority and of every hand after it, in their order. */
   readonly narrowings: readonly Policy[];
@@ -57,10 +61,22 @@ export async function holdToken(home: Home, text: string, attempt: Attempt): Pro
   } catch (error) {
     if (error instanceof Failure) {
       const { recordRefused } = await import("./refused-run.ts");
-      await recordRefused(home, attempt, verification.token, error);
+      await recordRefused(home, attempt, verification.token === null ? null : grantee(verification.token), error);
     }
     throw error;
   }
+}
+
+/** What can be believed of a token that does not hold. */
+function grantee({ grant }: VerifiedToken): Omit<Subject, "session"> {
+  return {
+    agent_id: grant.agent,
+    owner: grant.owner,
+    policy_id: grant.policy,
+    policy_version: grant.policy_version,
+    policy_digest: grant.policy_digest,
+    token: { jti: grant.jti, task: null, chain: [grant.agent] },
+  };
 }
 
 /** @throws Failure */
@@ -88,9 +104,12 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
     const narrowing = narrowingPolicy(said, `the token's block ${index + 1}`);
     return [index < hand ? { ...narrowing, delegated: true as const } : narrowing];
   });
+  const agent = readAgent(home.agents, chainOf(token).at(-1) ?? token.grant.agent);
   const standing = createStanding(token.expires * 1000, Date.now);
   return {
-    who: whoOf(home, token),
+    who: whoOf(agent, token),
+    agent,
+    measurement: hand < 0 ? token.grant.measurement : undefined,
     policy,
     narrowings,
     standing,
@@ -138,10 +157,13 @@ function grantedPolicy(home: Home, { grant }: VerifiedToken): Policy {
   });
 }
 
-function whoOf(home: Home, { grant, narrowings }: VerifiedToken): HeldToken["who"] {
-  const handed = narrowings.flatMap((narrowing) => narrowing.agent ?? []);
-  const chain = [grant.agent, ...handed];
-  const agent = readAgent(home.agents, chain.at(-1) ?? grant.agent);
+function chainOf({ grant, narrowings }: VerifiedToken): readonly string[] {
+  return [grant.agent, ...narrowings.flatMap((narrowing) => narrowing.agent ?? [])];
+}
+
+function whoOf(agent: AgentRecord, token: VerifiedToken): HeldToken["who"] {
+  const { grant, narrowings } = token;
+  const chain = chainOf(token);
   return {
     agent_id: agent.agent_id,
     owner: agent.owner,

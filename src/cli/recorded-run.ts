@@ -4,6 +4,7 @@
 import { constants, release } from "node:os";
 import { join } from "node:path";
 import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
+import type { JsonValue } from "#core/event.ts";
 import type { FailureRecord } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import { exitCodeOf } from "#core/termination.ts";
@@ -13,6 +14,7 @@ import type { EndedSession, SessionStart } from "#session/metadata.ts";
 import { openRecorder } from "#session/recorder.ts";
 import type { Ending } from "#supervisor/ending.ts";
 import type { TaskEnd } from "#supervisor/task.ts";
+import type { Attested } from "./attestation.ts";
 import type { DetachedStart } from "./detach.ts";
 import type { HeldToken } from "./held-token.ts";
 import type { Home } from "./home.ts";
@@ -57,6 +59,8 @@ export interface Run {
   readonly observing: Observing | null;
   /** The token that it is under; null for the machine's own user. */
   readonly held: HeldToken | null;
+  /** What it was measured to be; null for an agent that was not measured. */
+  readonly attested: Attested | null;
   /** True where the cell has a terminal of its own instead of pipes. */
   readonly terminal: boolean;
   /** Where that terminal's agent draws; null without one. */
@@ -160,13 +164,16 @@ function sessionStart({ held, subject, command, workspace, folder, caps, source,
 }
 
 /** The stages before the cell: what was asked, who asks, and what holds. */
-function announce({ command, flags, workspace, subject, source, profile, home, observing }: Run, log: EventLog): void {
+function announce(
+  { command, flags, workspace, subject, source, profile, home, observing, attested }: Run,
+  log: EventLog,
+): void {
   // What is not kept is said in the log itself, so that it cannot be taken for what was lost.
   const without = flags.session ? {} : { kept: "events" };
   log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process", ...without } });
   log.append({
     type: "identity.verified",
-    detail: { agent_id: subject.agent_id, owner: subject.owner, attested: false },
+    detail: { agent_id: subject.agent_id, owner: subject.owner, ...attestationOf(attested) },
   });
   const copy = keepPolicy(home, source.policy);
   const { digest } = source.policy;
@@ -181,6 +188,13 @@ function suggestionOf({ base, allow, rules, policy }: Suggested): NonNullable<En
 
 async function tellObserved(suggested: Suggested, id: string): Promise<void> {
   process.stderr.write((await import("./observe.ts")).observedText(suggested, id));
+}
+
+/** What the log says of it: that nobody measured the agent, or as what, and who vouches for that. */
+function attestationOf(attested: Attested | null): { readonly [key: string]: JsonValue } {
+  if (attested === null) return { attested: false };
+  const { digest, signer } = attested;
+  return { attested: true, measurement: digest, issuer: signer?.issuer ?? null, key_id: signer?.keyId ?? null };
 }
 
 /** Variables that `--env` names and that have no value to let through: a forgotten key would fail deep inside the agent. */

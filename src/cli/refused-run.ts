@@ -5,35 +5,34 @@ import { join } from "node:path";
 import { openEventLog } from "#audit/log/event-log.ts";
 import type { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
-import type { VerifiedToken } from "#identity/token/verify.ts";
 import { createSessionFolder, eventsFile } from "#session/folder.ts";
 import { openRecorder } from "#session/recorder.ts";
 import type { Home } from "./home.ts";
 import { version } from "./version.ts";
+
+const nobody: Omit<Subject, "session"> = {
+  agent_id: "unknown",
+  owner: "unknown",
+  policy_id: "unknown",
+  policy_version: 0,
+  policy_digest: `sha256:${"0".repeat(64)}`,
+  token: null,
+};
 
 export interface Attempt {
   readonly command: readonly string[];
   readonly workspace: string;
 }
 
-/** Ends a session with the failure at the stage `identity.verified`. `token`: what could be believed of it; null for nothing. */
+/** Ends a session with the failure at the stage `identity.verified`. `who`: what could be believed of it; null for nothing. */
 export async function recordRefused(
   home: Home,
   { command, workspace }: Attempt,
-  token: VerifiedToken | null,
+  who: Omit<Subject, "session"> | null,
   failure: Failure,
 ): Promise<void> {
   const folder = createSessionFolder(home.sessions, Date.now);
-  const grant = token?.grant;
-  const subject: Subject = {
-    agent_id: grant?.agent ?? "unknown",
-    owner: grant?.owner ?? "unknown",
-    policy_id: grant?.policy ?? "unknown",
-    policy_version: grant?.policy_version ?? 0,
-    policy_digest: grant?.policy_digest ?? `sha256:${"0".repeat(64)}`,
-    session: folder.id,
-    token: grant === undefined ? null : { jti: grant.jti, task: null, chain: [grant.agent] },
-  };
+  const subject: Subject = { ...(who ?? nobody), session: folder.id };
   const { policy_id: id, policy_version, policy_digest: digest, agent_id, owner } = subject;
   const onBroken = () => {}; // the failure that is told anyway is the greater one
   const log = openEventLog({

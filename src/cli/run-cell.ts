@@ -220,6 +220,7 @@ function cellSpec(
       note: join(notesFolder(home), `${run.folder.id}.json`),
       files,
       trust: buildTrust(join(home.keys, "trust"), authorityPem),
+      measured: run.attested?.files ?? null,
       shim,
       agent: run.profile?.view(homePath, folder) ?? null,
     },

@@ -11,11 +11,14 @@ import { type HostUser, hostUser } from "#sandbox/user.ts";
 import { checkWorkspace } from "#sandbox/workspace.ts";
 import { createSessionFolder } from "#session/folder.ts";
 import { createEnding } from "#supervisor/ending.ts";
-import { homePath, openHome } from "./home.ts";
+import type { Attested } from "./attestation.ts";
+import type { HeldToken } from "./held-token.ts";
+import { type Home, homePath, openHome } from "./home.ts";
 import { findPolicy } from "./policy-source.ts";
 import { profileNameOf } from "./profile-names.ts";
 import type { RunProfile } from "./profile-source.ts";
 import { type Caps, type Run, recordRun } from "./recorded-run.ts";
+import type { Attempt } from "./refused-run.ts";
 import { createRunReport } from "./run-report.ts";
 import { terminalSize, wantsTerminal } from "./run-terminal.ts";
 import type { RunSummary } from "./summary.ts";
@@ -80,6 +83,7 @@ async function start(
     text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text, { command, workspace });
   const asked = { policy: flags.policy, allow: flags.allow, token: held };
   const source = findPolicy(asked, home.path, workspace, profile?.policy);
+  const attested = await findAttested(home, held, source.policy, { command, workspace });
   const observing = flags.observe ? (await import("./observe.ts")).openObserving(source, held !== null) : null;
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
@@ -94,13 +98,40 @@ async function start(
     return await recordRun(
       cell,
       prepareRun(
-        { command, flags, workspace, home, source, profile, terminal, observing, screen, detached, held, summary },
+        {
+          command,
+          flags,
+          workspace,
+          home,
+          source,
+          profile,
+          terminal,
+          observing,
+          screen,
+          detached,
+          held,
+          attested,
+          summary,
+        },
         records,
       ),
     );
   } finally {
     await cell.abandon();
   }
+}
+
+/** Null for who was never measured and need not be: nothing is read for them. */
+async function findAttested(
+  home: Home,
+  held: HeldToken | null,
+  policy: CompiledPolicy,
+  attempt: Attempt,
+): Promise<Attested | null> {
+  const { required, issuers } = policy.identity;
+  if (held?.agent.measurement === undefined && !required && issuers === null) return null;
+  const { attestRun } = await import("./attestation.ts");
+  return attestRun(home, held, policy, { ...attempt, path: process.env.PATH ?? "" });
 }
 
 /** The profile that the flags or the program mean; read only where one is meant. */

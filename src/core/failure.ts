@@ -15,6 +15,7 @@ export type FailureCode =
   | "agent_unknown"
   | "policy_exists"
   | "policy_unknown"
+  | "attestation_failed"
   | "token_invalid"
   | "token_expired"
   | "token_revoked"

@@ -33,6 +33,8 @@ export interface CompiledPolicy {
   readonly upstream: Upstream;
   readonly filesystem: Filesystem;
   readonly dnsDeny: "answer" | "nxdomain";
+  /** Who an agent must prove to be; `issuers` null: nobody need vouch for it. */
+  readonly identity: { readonly required: boolean; readonly issuers: readonly string[] | null };
   /** What happens to a run whose token is revoked or expires. */
   readonly onRevoke: "kill" | "cut";
   /** bytes */
@@ -59,6 +61,7 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
     filesystem: mergeFilesystem(policies, execution.level === "strict"),
     upstream: mergeUpstream(policies),
     dnsDeny: policies.some(({ document }) => document.network?.dns_deny === "nxdomain") ? "nxdomain" : "answer",
+    identity: mergeIdentity(policies),
     onRevoke: cuts(policies) ? "cut" : "kill",
     maxInspectBytes: inspect.length === 0 ? 2 ** 20 : Math.min(...inspect),
     both: createBoth(),
@@ -69,6 +72,17 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
 export function openPolicy(name: string): Policy {
   const document: PolicyDocument = { version: schemaVersion, network: { default: "allow" } };
   return { name, document, places: new Map() };
+}
+
+/** Each policy's list holds: who is to vouch stands in all of them. */
+function mergeIdentity(policies: readonly Policy[]): CompiledPolicy["identity"] {
+  const said = policies.map(({ document }) => document.identity ?? {});
+  const lists = said.map(({ allowed_issuers }) => allowed_issuers).filter((list) => list !== undefined);
+  const [first, ...more] = lists;
+  return {
+    required: said.some(({ require_attestation }) => require_attestation === true),
+    issuers: first === undefined ? null : first.filter((name) => more.every((list) => list.includes(name))),
+  };
 }
 
 /** One that says `cut`, and none that says `kill`. */

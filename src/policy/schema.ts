@@ -127,11 +127,14 @@ export const schema: Keys = {
     shape: table({
       require_attestation: {
         shape: boolean,
-        doc: "Whether the agent's measurement is checked before it starts.",
+        doc: "Whether a run starts only for an agent that was measured, and is still what was measured.",
         absent: "`false`",
-        enforced: [false],
       },
-      allowed_issuers: { shape: list(text("text")), doc: "Whose attestations count.", enforced: false },
+      allowed_issuers: {
+        shape: list(text("text")),
+        doc: "Whose attestations count, by name: a run starts only where one of them vouches for what the agent was measured to be. `sallyport auth add-issuer` says who they are.",
+        absent: "nobody need vouch",
+      },
     }),
   },
   network: {

@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { cellEnvironment } from "./environment.ts";
 import type { Limits } from "./limits.ts";
 import { originalDestination } from "./original-destination.ts";
-import { prepareCell } from "./process.ts";
+import { type CellSpec, prepareCell } from "./process.ts";
 import { buildTrust } from "./trust.ts";
 import type { Restored } from "./workspace.ts";
 
@@ -47,8 +47,42 @@ export function layOut(base: string): { workspace: string; home: string; scratch
   return folders;
 }
 
-export async function tryCell(trial: Trial): Promise<Outcome> {
+/** What such a cell runs, and sees. `user`: its name in the cell. */
+export function trialSpec(trial: Trial, user: string): CellSpec {
   const { workspace, home, scratch } = layOut(trial.base);
+  const trust = trial.authority === undefined ? null : buildTrust(join(trial.base, "trust"), trial.authority);
+  return {
+    command: trial.command,
+    cwd: workspace,
+    env: cellEnvironment({
+      host: { PATH: trial.path ?? "/usr/local/bin:/usr/bin:/bin" },
+      extra: trial.env ?? {},
+      home: "/home/agent",
+      user: user,
+      trust: trust !== null,
+      terminal: trial.terminal !== undefined,
+    }),
+    view: {
+      workspace,
+      home: { path: "/home/agent", folder: home },
+      sallyportHome: join(trial.base, "none"),
+      scratch,
+      readOnly: [],
+      note: join(trial.base, "running", "trial.json"),
+      files: null,
+      trust,
+      measured: null,
+      shim: null,
+      agent: null,
+    },
+    ...(trial.limits && { limits: trial.limits }),
+    ...(trial.level && { level: trial.level }),
+    ...(trial.nestedSandbox !== undefined && { nestedSandbox: trial.nestedSandbox }),
+  };
+}
+
+export async function tryCell(trial: Trial): Promise<Outcome> {
+  const { workspace } = layOut(trial.base);
   const cell = prepareCell({ workspace, ...(trial.terminal && { terminal: trial.terminal }) });
   const doors = await cell.doors;
   const dialled: string[] = [];
@@ -73,34 +107,7 @@ export async function tryCell(trial: Trial): Promise<Outcome> {
       socket.send(answer, from.port, from.address);
     });
   try {
-    const trust = trial.authority === undefined ? null : buildTrust(join(trial.base, "trust"), trial.authority);
-    const running = await cell.run({
-      command: trial.command,
-      cwd: workspace,
-      env: cellEnvironment({
-        host: { PATH: trial.path ?? "/usr/local/bin:/usr/bin:/bin" },
-        extra: trial.env ?? {},
-        home: "/home/agent",
-        user: cell.user.name,
-        trust: trust !== null,
-        terminal: trial.terminal !== undefined,
-      }),
-      view: {
-        workspace,
-        home: { path: "/home/agent", folder: home },
-        sallyportHome: join(trial.base, "none"),
-        scratch,
-        readOnly: [],
-        note: join(trial.base, "running", "trial.json"),
-        files: null,
-        trust,
-        shim: null,
-        agent: null,
-      },
-      ...(trial.limits && { limits: trial.limits }),
-      ...(trial.level && { level: trial.level }),
-      ...(trial.nestedSandbox !== undefined && { nestedSandbox: trial.nestedSandbox }),
-    });
+    const running = await cell.run(trialSpec(trial, cell.user.name));
     // A terminal hears its keys once the agent has said something.
     if (trial.terminal === undefined) running.stdin.end((trial.input ?? "").repeat(trial.times ?? 1));
     else running.stdout.once("data", () => running.stdin.write(trial.input ?? ""));

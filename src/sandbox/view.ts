@@ -46,6 +46,8 @@ export interface View {
   /** What the policy's `[filesystem]` says; null: nothing. */
   readonly files: Files | null;
   readonly trust: Trust | null;
+  /** Files that are shown as they were measured, by their paths; null: none. */
+  readonly measured: ReadonlyMap<string, string> | null;
   /** The `sallyport` command inside; null: none. */
   readonly shim: Shim | null;
   /** What the agent's profile shows of its state; null: nothing. */
@@ -211,6 +213,10 @@ export function viewArguments({
     args.push("--bind", staging.source(at), at);
   }
   guardArguments(guarded, view.scratch, staging, args);
+  for (const [path, kept] of view.measured ?? []) {
+    parents(path);
+    args.push("--ro-bind", staging.source(kept), path);
+  }
   const shown = [...systemFolders, "/etc", ...show, ...named, ...shared.map((one) => one.workspace), view.workspace];
   close(
     deny.filter((at) => !hide.includes(at) && shown.some((folder) => at !== folder && isWithin(at, folder))),

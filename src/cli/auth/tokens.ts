@@ -63,7 +63,7 @@ export async function issue(
     issued: now,
     expires: now + flags.ttl,
     audience: flags.audience === undefined ? null : checkOwner(flags.audience),
-    measurement: null,
+    measurement: agent.measurement?.digest ?? null,
   };
   const narrowing = narrowingOf(flags);
   const biscuits = await loadBiscuits();

@@ -4,14 +4,20 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import type { Measurement } from "#identity/attestation/statement.ts";
 import { isId, isOwner } from "#identity/names.ts";
-import { createFile, namesIn, readRecord } from "./files.ts";
+import { createFile, namesIn, readRecord, replaceFile } from "./files.ts";
+import { measurementDigest } from "./measurements.ts";
 
 export interface AgentRecord {
   readonly agent_id: string;
   readonly owner: string;
   /** ISO 8601, UTC. */
   readonly created: string;
+  /** What it is made of; absent where that was not measured. */
+  readonly measurement?: Measurement;
+  /** An envelope (DSSE) whose statement speaks of the measurement; absent without one. */
+  readonly attestation?: string;
 }
 
 /** The agent of a run without a token: nobody registers it. */
@@ -30,6 +36,18 @@ export function createAgent(folder: string, agent: AgentRecord): void {
     place: "--agent-id",
     remedy: "Choose another id; `sallyport auth list-agents` shows those that are taken.",
   });
+}
+
+/** Gives an agent another measurement, and with it another attestation or none. @throws Failure agent_unknown, home_damaged */
+export function measureAgent(
+  folder: string,
+  id: string,
+  measured: Pick<AgentRecord, "measurement" | "attestation">,
+): AgentRecord {
+  const { agent_id, owner, created } = readAgent(folder, id);
+  const agent: AgentRecord = { agent_id, owner, created, ...measured };
+  replaceFile(fileOf(folder, id), `${JSON.stringify(agent, null, 2)}\n`, 0o400);
+  return agent;
 }
 
 /** @throws Failure agent_unknown, home_damaged */
@@ -62,6 +80,15 @@ function fileOf(folder: string, id: string): string {
 function isAgent(value: unknown): value is AgentRecord {
   const agent = value as Partial<AgentRecord> | null;
   return (
-    typeof agent === "object" && isId(agent?.agent_id) && isOwner(agent.owner) && typeof agent.created === "string"
+    typeof agent === "object" &&
+    isId(agent?.agent_id) &&
+    isOwner(agent.owner) &&
+    typeof agent.created === "string" &&
+    (agent.measurement === undefined || isMeasurement(agent.measurement)) &&
+    (agent.attestation === undefined || typeof agent.attestation === "string")
   );
+}
+
+function isMeasurement({ digest, files }: Partial<Measurement>): boolean {
+  return Array.isArray(files) && files.length > 0 && measurementDigest(files) === digest;
 }

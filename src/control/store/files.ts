@@ -1,7 +1,17 @@
 // How the authority's records reach the disk: whole or not at all, and never one over another by accident.
 
 import { randomUUID } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
 
@@ -21,6 +31,12 @@ export function createFile(file: string, text: string, mode: 0o400 | 0o600): boo
   }
   syncFolder(dirname(file));
   return true;
+}
+
+/** Puts a file in the place of the one that stands there. */
+export function replaceFile(file: string, text: string, mode: 0o400 | 0o600): void {
+  renameSync(writeBeside(file, text, mode), file);
+  syncFolder(dirname(file));
 }
 
 function writeBeside(file: string, text: string, mode: number): string {
