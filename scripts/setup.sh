@@ -43,7 +43,7 @@ if [ "$what" = test ]; then
 python3 python3 clients-in-tests
 strace strace proof-of-no-own-connections
 tmux tmux a-person-at-a-terminal-in-tests
-vim vim-tiny programs-that-draw-in-tests
+vim vim programs-that-draw-in-tests
 htop htop programs-that-draw-in-tests
 less less programs-that-draw-in-tests
 script bsdutils a-terminal-in-tests
