@@ -1,14 +1,18 @@
 // Any text as a policy: it parses or it is a Failure with a true place, and what parsed compiles, evaluates, explains
-// itself, and is JSON that parses again to the same policy. The first byte picks the format.
+// itself, and is JSON, and TOML, that parses again to the same policy. The first byte picks the format.
 
 import type { Action } from "#core/action.ts";
+import type { JsonValue } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
+import { canonicalJson } from "#lib/canonical-json.ts";
 import { checkPolicy } from "#policy/check.ts";
+import { commentsOfYaml, noComments } from "#policy/comments.ts";
 import { compilePolicy } from "#policy/compile.ts";
 import { evaluate, reachable } from "#policy/evaluate.ts";
 import { explain } from "#policy/explain.ts";
 import { parsePolicy, readPolicy } from "#policy/parse.ts";
 import type { Presets } from "#policy/presets.ts";
+import { policyToml } from "#policy/toml-text.ts";
 import { unenforced } from "#policy/unenforced.ts";
 
 export const name = "policy-text";
@@ -58,6 +62,10 @@ const texts: readonly (readonly [format: (typeof formats)[number], text: string]
     "yaml",
     'security_context:\n  level: "strict"\n  user: nobody\nconstraints:\n  max_runtime: 300s\n  network: {allow_domains: [a.com], default_policy: deny}\nviolation_protocol: {action: kill_process_group}\n',
   ],
+  [
+    "yaml",
+    '# head\n\nversion: zero_trust.runtime.v1 # v\nnetwork:\n  # one\n  allow:\n    - a.com # two\n    - "@npm"\n  rule: [{host: b.com, port: 443}] # three\nexecution: {env: ["A=#b"], max_memory: 4GiB}\n# foot\n',
+  ],
   ["toml", '# zero_trust.runtime.v1\n[network]\nallow = ["@npm", "@git/1", "@git", "a.example.com"]\n'],
   [
     "json",
@@ -83,13 +91,19 @@ export function run(input: Uint8Array): void {
   const format = formats[(input[0] ?? 0) % formats.length] ?? "toml";
   const text = Buffer.from(input.subarray(1)).toString("utf8");
   const lines = text.split("\n");
-  const { policy, problems } = readPolicy(text, { name: "fuzz", format, presets });
+  const { policy, written, problems } = readPolicy(text, { name: "fuzz", format, presets });
   for (const { at, message } of problems) {
     const line = lines[at.line - 1];
     if (line === undefined || at.column < 1 || at.column > line.length + 1)
       throw new Error(`${message}: no such place as ${at.line}:${at.column}`);
   }
-  if (policy === null) return;
+  if (policy === null || written === null) return;
+  const toml = policyToml(written.document, format === "yaml" ? commentsOfYaml(text, written.places) : noComments);
+  const converted = parsePolicy(toml, { name: "converted", format: "toml", presets });
+  if (
+    canonicalJson(converted.document as unknown as JsonValue) !== canonicalJson(policy.document as unknown as JsonValue)
+  )
+    throw new Error("a policy as TOML is another policy");
   let compiled: ReturnType<typeof compilePolicy>;
   try {
     compiled = compilePolicy([policy]);
