@@ -12,15 +12,16 @@ import { createSuggester, type Suggested, suggestedLines } from "./suggest.ts";
 
 export interface Observing {
   /** Printed when the run begins, also with `--quiet`. */
-  readonly banner: string;
+  readonly banner: readonly string[];
   readonly observation: Observation;
   take(action: Action, decision: Decision): void;
   result(session: string): Suggested;
 }
 
-const banner =
-  "sallyport: OBSERVING: every public host is allowed; what the policy would have denied is recorded. Private addresses stay denied.\n" +
-  "sallyport: OBSERVING: not for an agent that must not talk to the whole internet.\n";
+const banner = [
+  "OBSERVING: every public host is allowed; what the policy would have denied is recorded. Private addresses stay denied.",
+  "OBSERVING: not for an agent that must not talk to the whole internet.",
+];
 
 /** @throws Failure usage under a token, and where the policy says that a violation ends the run. */
 export function openObserving({ policy, sources }: PolicySource, underToken: boolean): Observing {

@@ -97,7 +97,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   const lifeline = run.flags.spawnedBy === undefined ? null : await openLifeline(ending);
   lifeline?.tell({ session: folder.id, requests: 0 });
   for (const notice of source.notices) report.before(notice);
-  if (run.observing !== null) process.stderr.write(run.observing.banner);
+  for (const warning of run.observing?.banner ?? []) report.warn(warning);
   for (const name of missingVariables(run))
     report.before(`--env ${name}: it is not set here, so the agent does not have it`);
   let end: TaskEnd;

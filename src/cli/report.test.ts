@@ -95,6 +95,8 @@ test("quiet says nothing", (context) => {
   report.waiting("y");
   report.end(end);
   assert.deepEqual(lines, []);
+  report.warn("not for everybody");
+  assert.deepEqual(lines, ["sallyport: not for everybody\n"]);
   assert.equal(report.denied, 1);
 });
 

@@ -19,6 +19,8 @@ export interface Report {
   note(line: string): void;
   /** A line from before the agent runs: nothing can be drawn over yet, so it is printed at once. */
   before(line: string): void;
+  /** The same, also where nothing else is to be printed. */
+  warn(line: string): void;
   /** What is being waited for, should it take longer than a second; null: it has come. */
   waiting(text: string | null): void;
   /** MUST be called before something else is printed where the lines go. */
@@ -108,6 +110,7 @@ export function createReport(write: (text: string) => void, how: ReportOptions):
     interrupted() {
       progress?.clear();
     },
+    warn: (line) => put(notice(line)),
     end(summary) {
       progress?.end();
       progress = null;

@@ -115,3 +115,29 @@ test("explain-code explains every reason that an agent can be given", async () =
   assert.equal(one.code, 0, one.stderr);
   assert.ok(one.stdout.includes(first.meaning) && one.stdout.includes(first.remedy), one.stdout);
 });
+
+test("with --json standard error is JSON lines alone: notices, denials, failures of upstreams, and the record as the last", async () => {
+  const policy = place.policy(
+    '[[network.rule]]\nhost = "down.example"\nport = [80, 443]\nprivate = ["127.0.0.1"]\n[upstream]\nresolve = { "down.example" = "127.0.0.1:9" }\n',
+  );
+  const ask = "curl -s -o /dev/null http://down.example/ ; curl -s -o /dev/null http://example.com/x";
+  const flags = ["run", "--json", "--policy", policy, "--env", "NOT_SET_HERE"];
+  const ran = await place.run([...flags, "--", "sh", "-c", ask]);
+  const lines = ran.stderr
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { [name: string]: never });
+  assert.deepEqual(
+    lines.slice(0, -1).map((line) => Object.keys(line).join()),
+    ["notice", "failed", "denied"],
+  );
+  const [, failed, denied, record] = lines as unknown as [object, object, object, { state: string; id: string }];
+  assert.match(JSON.stringify(failed), /"host":"down.example".*"deny_reason":"upstream_unreachable"/);
+  assert.match(JSON.stringify(denied), /"path":"\/x".*"deny_reason":"domain_not_allowed"/);
+  assert.equal(record.state, "ended");
+  const told = await place.run(["run", "--policy", policy, "--", "sh", "-c", ask]);
+  assert.match(told.stderr, /sallyport: failed GET down\.example\/ \(upstream_unreachable\)/);
+  assert.match(told.stderr, /0 requests allowed, 1 denied, 1 failed/);
+  const observed = await place.run(["run", "--json", "--quiet", "--observe", "--", "true"]);
+  for (const line of observed.stderr.trimEnd().split("\n")) JSON.parse(line);
+});
