@@ -25,7 +25,7 @@ interface CommandEntry {
 const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
   auth: { summary: "register agents, publish policies, issue and revoke tokens", load: () => import("./auth.ts") },
-  policy: { summary: "check a policy, or explain what it decides", load: () => import("./policy.ts") },
+  policy: { summary: "show, check, explain and convert policies", load: () => import("./policy.ts") },
   profile: { summary: "list and show what agents get from their profiles", load: () => import("./profile.ts") },
   init: { summary: "write a policy for this folder", load: () => import("./init.ts") },
   trust: { summary: "take a project's policy for good, after a look at it", load: () => import("./trust.ts") },

@@ -71,6 +71,15 @@ test("a worktree's remotes are those of its repository", () => {
   assert.deepEqual(allowed(), ["@github"]);
 });
 
+test("a folder below a repository's has its remotes", () => {
+  put({ ...remote("https://github.com/o/r"), "packages/one/package.json": "{}" });
+  const facts = projectFacts(join(folder, "packages/one"), "");
+  assert.deepEqual(
+    facts.map(({ allow }) => allow),
+    ["@npm", "@github"],
+  );
+});
+
 test("an agent is known by what it is told here, and by its program", () => {
   put({ "CLAUDE.md": "", "bin/codex": "" });
   const agents = projectFacts(folder, join(folder, "bin")).filter(({ kind }) => kind === "agent");

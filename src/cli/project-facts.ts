@@ -3,7 +3,7 @@
 // hostile: what is taken over from it is a host that the policy's parser accepts, and nothing else.
 
 import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
-import { delimiter, join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { endpointText, isLoopback, parseEndpoint } from "#policy/host-pattern.ts";
 import { parseGitConfig } from "#sandbox/git-config.ts";
 import { shippedPrograms } from "./profile-names.ts";
@@ -133,11 +133,16 @@ function remotes(folder: string): { name: string; url: string }[] {
   );
 }
 
-/** A worktree's or submodule's `.git` is a file that names the folder; what is common to worktrees stands elsewhere again. */
+/**
+ * The repository that the folder is in, which may begin above it. A worktree's or submodule's `.git` is a file that names the
+ * folder; what is common to worktrees stands elsewhere again.
+ */
 function gitFolder(folder: string): string {
-  const at = join(folder, ".git");
+  let top = folder;
+  while (!existsSync(join(top, ".git")) && dirname(top) !== top) top = dirname(top);
+  const at = join(top, ".git");
   const named = /^gitdir: (.+)$/m.exec(smallText(at) ?? "")?.[1]?.trim();
-  const own = named === undefined ? at : resolve(folder, named);
+  const own = named === undefined ? at : resolve(top, named);
   const common = smallText(join(own, "commondir"))?.trim();
   return common === undefined ? own : resolve(own, common);
 }
