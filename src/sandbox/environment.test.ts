@@ -19,6 +19,7 @@ test("only what the list names comes through", () => {
     },
   });
   assert.deepEqual(Object.keys(env).sort(), [
+    "GIT_TERMINAL_PROMPT",
     "HOME",
     "LC_ALL",
     "LOGNAME",
