@@ -9,6 +9,7 @@ import { architecture, type BegunCell, toolPath } from "./begin.ts";
 import { agentSteps, announced, encloseSteps, fileFd, inMessages, lifeFd } from "./cell-steps.ts";
 import { sendMessage } from "./descriptors.ts";
 import { memoryFile } from "./first-process.ts";
+import type { Guarded } from "./guard.ts";
 import { type Limits, rlimits } from "./limits.ts";
 import type { CellSpec } from "./process.ts";
 import { findProgram } from "./program.ts";
@@ -16,7 +17,6 @@ import { seccompFilter } from "./seccomp/filter.ts";
 import { openStaging } from "./staging.ts";
 import { playerProgram } from "./steps/player.ts";
 import { viewArguments } from "./view.ts";
-import type { Guarded } from "./workspace.ts";
 
 export interface EnclosureQuestion {
   readonly begun: BegunCell;

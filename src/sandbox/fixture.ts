@@ -5,12 +5,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import type { Restored } from "./additions.ts";
 import { cellEnvironment } from "./environment.ts";
 import type { Limits } from "./limits.ts";
 import { originalDestination } from "./original-destination.ts";
 import { type CellSpec, prepareCell } from "./process.ts";
 import { buildTrust } from "./trust.ts";
-import type { Restored } from "./workspace.ts";
 
 export interface Trial {
   readonly command: readonly string[];

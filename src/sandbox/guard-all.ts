@@ -5,7 +5,7 @@ import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isWithin } from "#lib/file-path.ts";
 import type { Files } from "./files.ts";
-import { type Guarded, guardShared, guardWorkspace } from "./workspace.ts";
+import { type Guarded, guardShared, guardWorkspace } from "./guard.ts";
 
 export interface GuardQuestion {
   readonly workspace: string;

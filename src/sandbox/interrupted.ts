@@ -7,8 +7,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { basename, dirname, join } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
+import type { Restored } from "./additions.ts";
+import type { Guarded } from "./guard.ts";
 import { restoreWorkspace } from "./restore.ts";
-import type { Guarded, Restored } from "./workspace.ts";
 
 interface Note {
   /** `pid:start` of sallyport and of the cell's outermost process. */

@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isWithin } from "#lib/file-path.ts";
 import { parseIndexLinks } from "./git-index.ts";
-import { standsAt } from "./put-right.ts";
-import { components, foldersOf, type Guarded, gitModules, readAgentFile } from "./workspace.ts";
+import { components, foldersOf, type Guarded, gitModules } from "./guard.ts";
+import { readAgentFile, standsAt } from "./put-right.ts";
 
 /** Bytes; the index of a million files. */
 const largestIndex = 128 * 2 ** 20;

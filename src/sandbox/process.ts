@@ -11,6 +11,7 @@ import { Socket } from "node:net";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { Failure } from "#core/failure.ts";
+import type { Restored } from "./additions.ts";
 import { type BeginOptions, type BegunCell, beginCell } from "./begin.ts";
 import { type Doors, type OpenDoors, openDoors } from "./doors.ts";
 import { openEnclosure } from "./enclosure.ts";
@@ -25,7 +26,6 @@ import { openStdio, type Stdio } from "./stdio.ts";
 import { signalBelow } from "./tree.ts";
 import type { HostUser } from "./user.ts";
 import type { View } from "./view.ts";
-import type { Restored } from "./workspace.ts";
 
 export type { Doors } from "./doors.ts";
 

@@ -13,6 +13,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   type Stats,
@@ -108,6 +109,17 @@ function openUp(path: string): void {
     if ((mode & 0o700) !== 0o700) chmodSync(`/proc/self/fd/${fd}`, (mode & 0o777) | 0o700);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** The text of an agent's file below `top`, or null when it is no regular file of at most 1 MiB that can be read. */
+export function readAgentFile(top: string, path: string): string | null {
+  try {
+    const facts = standsAt(top, path);
+    return facts?.isFile() && facts.size <= 2 ** 20 ? readFileSync(path, "utf8") : null;
+  } catch (error) {
+    if (codeOf(error) === "EACCES") return null;
+    throw error;
   }
 }
 

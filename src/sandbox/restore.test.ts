@@ -12,9 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { guardWorkspace } from "./guard.ts";
 import { clearWay, remove } from "./put-right.ts";
 import { restoreWorkspace } from "./restore.ts";
-import { guardWorkspace } from "./workspace.ts";
 
 const evil = '[core]\n\tfsmonitor = "touch /tmp/evil; false"\n';
 const nobody = 65_534;

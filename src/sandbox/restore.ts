@@ -8,11 +8,12 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, renameSync, r
 import { dirname, join, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
+import { additionsToGit, type Restored, removeAdditions, toldAs } from "./additions.ts";
 import { carryOver, filterNew } from "./git-config.ts";
+import type { Guarded } from "./guard.ts";
 import { madeRepositories } from "./made-repositories.ts";
-import { reaching, remove, standsAt, takeAway } from "./put-right.ts";
+import { reaching, readAgentFile, remove, standsAt, takeAway } from "./put-right.ts";
 import { privateCopy } from "./view.ts";
-import { additionsToGit, type Guarded, type Restored, readAgentFile, removeAdditions, toldAs } from "./workspace.ts";
 
 /**
  * `scratch`: the run's folder of private copies; what was moved away is in `removed` there afterwards.

@@ -19,6 +19,7 @@ import { isWithin } from "#lib/file-path.ts";
 import type { AgentView } from "./agent-state.ts";
 import type { Files } from "./files.ts";
 import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
+import type { Guarded } from "./guard.ts";
 import type { Shim } from "./inner-shim.ts";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
@@ -28,7 +29,6 @@ import type { Staging } from "./staging.ts";
 import { systemFolders, visibleHome } from "./toolchains.ts";
 import { bundlePaths, type Trust, trustPaths } from "./trust.ts";
 import type { HostUser } from "./user.ts";
-import type { Guarded } from "./workspace.ts";
 
 export interface View {
   /** Writable, at the same path as on the host; what `checkWorkspace` gave. */

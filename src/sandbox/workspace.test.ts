@@ -14,8 +14,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
+import { removeAdditions } from "./additions.ts";
+import { guardWorkspace } from "./guard.ts";
 import { visibleHome } from "./toolchains.ts";
-import { checkWorkspace, guardWorkspace, removeAdditions } from "./workspace.ts";
+import { checkWorkspace } from "./workspace.ts";
 
 const base = mkdtempSync(join(tmpdir(), "workspace-test-"));
 after(() => rmSync(base, { recursive: true, force: true }));

@@ -5,11 +5,11 @@
 import type { Readable, Writable } from "node:stream";
 import type { Termination } from "#core/termination.ts";
 import type { Boundary } from "#proxy/boundary.ts";
+import type { Restored } from "#sandbox/additions.ts";
 import { originalDestination } from "#sandbox/original-destination.ts";
 import type { CellSpec, Doors, PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { createSuspension } from "#sandbox/suspension.ts";
 import { attachTerminal, type PersonsTerminal } from "#sandbox/terminal.ts";
-import type { Restored } from "#sandbox/workspace.ts";
 import { type Capture, capture } from "#session/capture.ts";
 import type { OutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
