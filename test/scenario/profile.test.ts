@@ -53,7 +53,7 @@ test("run claude as it is typed: hosts, key, settings, its own sandbox off, and 
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(
     ran.stderr,
-    /^sallyport: profile claude \(hosts, ANTHROPIC_API_KEY, settings of ~\/\.claude, telemetry and updates off, its own sandbox off\) · --no-profile$/m,
+    /^sallyport: profile claude \(hosts, ANTHROPIC_API_KEY, settings of ~\/\.claude, telemetry, updates and news off, its own sandbox off\) · --no-profile$/m,
   );
   assert.doesNotMatch(ran.stderr, /no policy/);
   assert.match(ran.stdout, /^args=-p two words --json key=sk-of-mine other= telemetry=1 updates=1$/m);

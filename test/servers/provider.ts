@@ -202,6 +202,7 @@ export function createProvider(script: Script): Answer {
       json(response, 200, { object: "list", data, models: [] });
       return;
     }
+    if (path.endsWith("/hello")) return json(response, 200, { message: "hello" }); // is anybody there?
     if (request.headers.upgrade !== undefined) {
       // The provider's own word for "not over a WebSocket": clients go on with a POST.
       json(response, 426, { error: { type: "upgrade_refused", message: "send a POST" } });
