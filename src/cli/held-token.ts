@@ -67,6 +67,15 @@ export async function holdToken(home: Home, text: string, attempt: Attempt): Pro
   }
 }
 
+/**
+ * What a run under the token would be held to, without one: nothing is recorded.
+ * @throws Failure as `holdToken`
+ */
+export async function lookAtToken(home: Home, text: string): Promise<HeldToken> {
+  const verification = await readToken(home, text, Math.floor(Date.now() / 1000));
+  return hold(home, text, currentEpoch(home.revoked), verification);
+}
+
 /** What can be believed of a token that does not hold. */
 function grantee({ grant }: VerifiedToken): Omit<Subject, "session"> {
   return {

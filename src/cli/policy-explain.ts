@@ -1,54 +1,63 @@
 // `sallyport policy explain [FILE] ACTION`: which rule decides, which comes nearest, and what would change it.
 
 import type { Action } from "#core/action.ts";
+import type { Decision } from "#core/decision.ts";
 import { Failure } from "#core/failure.ts";
 import { normalHost } from "#lib/host-name.ts";
 import { compilePolicy } from "#policy/compile.ts";
-import { actionText, explain } from "#policy/explain.ts";
+import { actionText, type Explanation, explain, type PolicyExplanation } from "#policy/explain.ts";
 import { parsePort } from "#policy/host-pattern.ts";
 import type { Policy } from "#policy/policy.ts";
 import { habitOf } from "#policy/port-table.ts";
-import { homePath } from "./home.ts";
 import { printable, printJson, printLine } from "./output.ts";
 import { readNamed } from "./policy-files.ts";
-import { gatherPolicies, readPolicyText } from "./policy-source.ts";
+import { policyHere } from "./policy-here.ts";
+import { readPolicyText } from "./policy-source.ts";
 
 /** `words`: a file or none, and an action. @throws Failure usage, policy_unreadable, policy_invalid */
-export function explainAction(words: readonly string[], json: boolean): number {
+export async function explainAction(words: readonly string[], json: boolean): Promise<number> {
   const [first = ""] = words;
   const named = !/^[A-Z]+$/.test(first);
   const action = readAction(named ? words.slice(1) : words);
-  const explanation = explain(compilePolicy(named ? [readPolicyText(readNamed(first))] : here()), action);
-  const { decision, policies } = explanation;
-  if (json) {
-    printJson(explanation);
-    return decision.verdict === "allow" ? 0 : 1;
+  const explanation = explain(compilePolicy(named ? [readPolicyText(readNamed(first))] : await here()), action);
+  if (json) printJson(explanation);
+  else tell(explanation);
+  return explanation.decision.verdict === "allow" ? 0 : 1;
+}
+
+/** One policy's judgement is the answer; of several each is told below the answer of all. */
+function tell({ action, decision, policies }: Explanation): void {
+  const [first, ...more] = policies;
+  if (first !== undefined && more.length === 0) {
+    tellPolicy(`${verdict(decision)}: ${actionText(action)}`, first, "");
+    return;
   }
-  for (const { place, nearest, change } of policies) {
-    const by = decision.rule === null ? "" : ` by ${decision.rule}`;
-    const why = decision.verdict === "deny" ? ` (${decision.reason})` : "";
-    printLine(
-      printable(
-        `${decision.verdict === "allow" ? "allowed" : "denied"}: ${actionText(action)}${why}${by}${place === null ? "" : ` at ${place}`}`,
-      ),
-    );
-    if (decision.verdict === "deny" && decision.detail !== null) printLine(`  because  ${printable(decision.detail)}`);
-    if (decision.verdict === "allow") {
-      const { tls, protocol, private: ranges } = decision.obligations;
-      printLine(
-        `  with     tls ${tls}, protocol ${protocol}${ranges.length === 0 ? "" : `, private ${ranges.join(", ")}`}`,
-      );
-    }
-    if (nearest !== null)
-      printLine(`  nearest  ${printable(`${nearest.rule} at ${nearest.place}: ${nearest.differs}`)}`);
-    if (change !== null) printLine(`  change   ${printable(change)}`);
+  const why = decision.verdict === "deny" ? ` (${decision.reason})` : "";
+  printLine(printable(`${verdict(decision)}: ${actionText(action)}${why}`));
+  for (const one of policies) tellPolicy(`${one.policy}: ${verdict(one.decision)}`, one, "  ");
+}
+
+function tellPolicy(head: string, { decision, place, nearest, change }: PolicyExplanation, indent: string): void {
+  const why = decision.verdict === "deny" ? ` (${decision.reason})` : "";
+  const by = decision.rule === null ? "" : ` by ${decision.rule}`;
+  printLine(indent + printable(`${head}${why}${by}${place === null ? "" : ` at ${place}`}`));
+  const line = (name: string, text: string) => printLine(`${indent}  ${name.padEnd(8)} ${printable(text)}`);
+  if (decision.verdict === "deny" && decision.detail !== null) line("because", decision.detail);
+  if (decision.verdict === "allow") {
+    const { tls, protocol, private: ranges } = decision.obligations;
+    line("with", `tls ${tls}, protocol ${protocol}${ranges.length === 0 ? "" : `, private ${ranges.join(", ")}`}`);
   }
-  return decision.verdict === "allow" ? 0 : 1;
+  if (nearest !== null) line("nearest", `${nearest.rule} at ${nearest.place}: ${nearest.differs}`);
+  if (change !== null) line("change", change);
+}
+
+function verdict(decision: Decision): string {
+  return decision.verdict === "allow" ? "allowed" : "denied";
 }
 
 /** What would hold for a run in this folder. */
-function here(): readonly Policy[] {
-  const { parts, notices } = gatherPolicies({ policy: undefined, allow: [] }, homePath(process.env), process.cwd());
+async function here(): Promise<readonly Policy[]> {
+  const { parts, notices } = await policyHere({ file: undefined, allow: [] });
   for (const notice of notices) process.stderr.write(`sallyport: ${notice}\n`);
   return parts;
 }

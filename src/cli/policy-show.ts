@@ -2,11 +2,11 @@
 
 import { hostLoopback } from "#lib/host-name.ts";
 import { type CompiledPolicy, compilePolicy } from "#policy/compile.ts";
-import { type Policy, placeIn } from "#policy/policy.ts";
+import { placeIn } from "#policy/policy.ts";
 import { unenforcedKeys } from "#policy/unenforced.ts";
-import { homePath } from "./home.ts";
 import { printable, printJson, printLine, printTable } from "./output.ts";
-import { type Gathered, gatherPolicies, type Source } from "./policy-source.ts";
+import { policyHere } from "./policy-here.ts";
+import type { Gathered, Source } from "./policy-source.ts";
 import { keyLines, ruleRows, ruleViews } from "./policy-view.ts";
 
 const kinds: { readonly [kind in Source["kind"]]: string } = {
@@ -27,9 +27,7 @@ export interface ShowFlags {
 
 /** Gives the exit code: 1 where a run under it would not start. @throws Failure policy_unreadable, policy_invalid, usage */
 export async function show(file: string | undefined, { allow, profile, json }: ShowFlags): Promise<number> {
-  const home = homePath(process.env);
-  const added = profile === undefined ? null : await profilePolicy(profile, home, allow);
-  const gathered = gatherPolicies({ policy: file, allow }, home, process.cwd(), added);
+  const gathered = await policyHere({ file, allow, profile });
   const compiled = compilePolicy(gathered.parts);
   const missing = gathered.sources.flatMap(({ policy }) =>
     unenforcedKeys(policy).map((path) => ({ key: path, place: placeIn(policy, path) })),
@@ -39,22 +37,19 @@ export async function show(file: string | undefined, { allow, profile, json }: S
   return missing.length === 0 ? 0 : 1;
 }
 
-async function profilePolicy(name: string, home: string, allow: readonly string[]): Promise<Policy> {
-  const { runProfile } = await import("./profile-source.ts");
-  return runProfile(name, { home, env: process.env, allow }).policy;
-}
-
 interface Missing {
   readonly key: string;
   readonly place: string;
 }
 
-function rulesOf({ parts }: CompiledPolicy): ReturnType<typeof ruleViews> {
-  const held = parts.at(-1);
-  return held === undefined ? [] : ruleViews(held, parts.slice(0, -1));
+/** The rules of what holds, and what of them those that it is intersected with close. */
+function rulesOf({ parts }: CompiledPolicy, { held }: Gathered): ReturnType<typeof ruleViews> {
+  const part = parts[held];
+  return part === undefined ? [] : ruleViews(part, parts.toSpliced(held, 1));
 }
 
-function asJson({ sources, project, notices, parts }: Gathered, compiled: CompiledPolicy, missing: readonly Missing[]) {
+function asJson(gathered: Gathered, compiled: CompiledPolicy, missing: readonly Missing[]) {
+  const { sources, project, notices, parts } = gathered;
   const { execution, upstream, dnsDeny, maxInspectBytes, digest } = compiled;
   return {
     digest,
@@ -62,7 +57,7 @@ function asJson({ sources, project, notices, parts }: Gathered, compiled: Compil
     project,
     notices,
     policies: parts.map(({ name, document }) => ({ name, document })),
-    rules: rulesOf(compiled),
+    rules: rulesOf(compiled, gathered),
     deny: parts.flatMap(({ name, document }) => (document.network?.deny ?? []).map((host) => ({ policy: name, host }))),
     effective: {
       execution,
@@ -74,11 +69,12 @@ function asJson({ sources, project, notices, parts }: Gathered, compiled: Compil
   };
 }
 
-function tell({ sources, notices, parts }: Gathered, compiled: CompiledPolicy, missing: readonly Missing[]): void {
+function tell(gathered: Gathered, compiled: CompiledPolicy, missing: readonly Missing[]): void {
+  const { sources, notices, parts } = gathered;
   for (const { kind, name } of sources) printLine(`${printable(name)}: ${kinds[kind]}`);
   for (const notice of notices) printLine(printable(notice));
   printLine("");
-  const rows = ruleRows(rulesOf(compiled));
+  const rows = ruleRows(rulesOf(compiled, gathered));
   if (rows.length === 0) printLine("Nothing is allowed.");
   else printTable(rows);
   const closed = parts.flatMap(({ document }) => document.network?.deny ?? []);

@@ -50,6 +50,8 @@ export interface Gathered {
   readonly sources: readonly Source[];
   /** The ceiling if there is one, and what it is intersected with. */
   readonly parts: readonly Policy[];
+  /** Which of the parts it is that the others only narrow. */
+  readonly held: number;
   /** The project's own policy, if there is one and nobody named another: used only where it is `trusted`. */
   readonly project: { readonly file: string; readonly state: TrustState } | null;
   readonly notices: readonly string[];
@@ -124,6 +126,7 @@ export function gatherPolicies(
       ...(granted?.narrowings ?? []),
       ...(beside === null ? [] : [beside.policy]),
     ],
+    held: ceiling === null ? 0 : 1,
     project: project === null ? null : { file: project.text.file, state: project.state },
     notices,
   };

@@ -88,7 +88,7 @@ Examples:
 Exit code: 0 the action is allowed, 1 it is denied or the policy is invalid, 125 the policy or the action cannot be read.`,
     )
     .action(async (words: string[], { json = false }: { json?: boolean }) => {
-      process.exitCode = (await import("./policy-explain.ts")).explainAction(words, json);
+      process.exitCode = await (await import("./policy-explain.ts")).explainAction(words, json);
     });
 
   policy

@@ -220,4 +220,20 @@ test("a policy that tokens are issued for keeps its presets, and a token can be 
   assert.ok((await decided(token)).includes("method_not_allowed"));
   const narrowed = await auth("attenuate", token, "--allow", "@npm");
   assert.equal((await decided(narrowed))[0], "domain_not_allowed");
+  // What only looks is under the caller's token as a run would be.
+  const under = { env: { ...env, SALLYPORT_TOKEN: narrowed } };
+  const shown = JSON.parse((await place.run(["policy", "show", "--json"], under)).stdout);
+  assert.deepEqual(
+    shown.rules.map(({ rule, closed }: { rule: string; closed: { reason: string }[] }) => [rule, closed[0]?.reason]),
+    [
+      ["@pypi/1", "domain_not_allowed"],
+      ["@npm/1", undefined],
+    ],
+  );
+  const explained = await place.run(["policy", "explain", "GET", "https://pypi.org/x"], under);
+  assert.match(
+    explained.stdout,
+    /^denied: GET .* \(domain_not_allowed\)\n {2}work version 2: allowed by @pypi\/1 .*\n/,
+  );
+  assert.match(explained.stdout, /^ {2}the token's block 1: denied \(domain_not_allowed\)\n {4}change /m);
 });
