@@ -27,8 +27,8 @@ async function times() {
 }
 
 const idle = await times();
-const child = spawn(printer[0], printer.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
+const child = spawn(printer[0], printer.slice(1), { stdio: ["ignore", "inherit", "inherit"], detached: true });
 const beside = await times();
-child.kill("SIGKILL");
+process.kill(-child.pid, "SIGKILL"); // and what it has started
 writeFileSync(file, JSON.stringify({ idle, beside }));
 agent.destroy();

@@ -90,9 +90,8 @@ try {
     for (let round = 0; round < Number(values.rounds); round++) {
       const url = "https://api.example.com/probe";
       const probe = ["node", "probe.mjs", url, values.requests, "times.json", ...command];
-      const run = [program, "run", "--quiet", "--no-session", ...flags, "--policy", scene.served, "--", ...probe];
-      const kept = run.filter((word) => word !== "--no-session");
-      const { idle, beside, memory } = await measure(scene, flags.length === 0 ? kept : kept, env);
+      const run = [program, "run", "--quiet", ...flags, "--policy", scene.served, "--", ...probe];
+      const { idle, beside, memory } = await measure(scene, run, env);
       const bare = await measure(
         scene,
         ["node", "probe.mjs", `https://127.0.0.1:${scene.server.port}/`, ...probe.slice(3)],

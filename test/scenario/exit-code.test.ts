@@ -124,7 +124,7 @@ test("125 where sallyport itself cannot do what was asked", async () => {
     [["run", "--no-such-flag", "--", "true"], {}, /no-such-flag/],
     [["run", "--", "true"], { SALLYPORT_HOME: "relative" }, /home_unusable/],
     [["run", "--", "true"], { HOME: place.workspace }, /workspace_refused/],
-    [["run", "--", "true"], { SALLYPORT_TOKEN: "any" }, /not_enforced_yet/],
+    [["run", "--", "true"], { SALLYPORT_TOKEN: "any" }, /token_invalid/],
   ];
   for (const [args, env, said] of cases) {
     const ran = await place.run(args, { env });

@@ -60,7 +60,7 @@ const cases: readonly Case[] = [
     args: ["run", "--", ""],
     exit: 127,
     code: "program_not_found",
-    names: /no program/,
+    names: /no (such )?program/,
     remedy: /path/i,
   },
   {
