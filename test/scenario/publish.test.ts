@@ -1,12 +1,14 @@
 // An agent's dev server in the host's browser: `--publish`, with real servers inside and real clients outside.
 
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { chownSync, mkdirSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { collect, openPlace, type Place, type Ran } from "./program.ts";
+import { collect, openPlace, type Place, program, type Ran } from "./program.ts";
 
 let place: Place;
 before(() => {
@@ -238,6 +240,28 @@ test("a port is shown while the run is there, by its id, and gone with it", asyn
   const over = await place.run(["publish", "last", "8000"]);
   assert.equal(over.code, 1);
   assert.match(over.stderr, /not running/);
+});
+
+test("what root can do here an ordinary user can, too", async (t) => {
+  if (process.geteuid?.() !== 0) return t.diagnostic("all the tests above were an ordinary user's");
+  const uid = 61_500 + (process.pid % 100);
+  const port = await freePort();
+  const home = join(place.root, "ordinary");
+  mkdirSync(join(home, "work"), { recursive: true });
+  mkdirSync(join(home, "kept"), { mode: 0o700 });
+  for (const path of [place.root, home, join(home, "work"), join(home, "kept")]) chownSync(path, uid, uid);
+  const serve = `require("http").createServer((q,s)=>s.end("ordinary")).listen(8000,()=>console.log("ready"))`;
+  const child = spawn(program, ["run", "--publish", `${port}:8000`, ...node(serve)], {
+    uid,
+    gid: uid,
+    cwd: join(home, "work"),
+    env: { PATH: process.env.PATH, HOME: home, SALLYPORT_HOME: join(home, "kept") },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  await once(child.stdout as NodeJS.ReadableStream, "data");
+  assert.equal(await curl(`http://127.0.0.1:${port}/`), "ordinary");
+  child.kill("SIGTERM");
+  await once(child, "close");
 });
 
 /** A run's socket is there a moment after its agent. */
