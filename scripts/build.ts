@@ -1,11 +1,10 @@
 // Makes the published program: JavaScript in dist/, because Node strips no types below node_modules. A development
 // checkout needs none of this.
 //
-// Loading costs by the file, so there are few, in the order in which a run needs them: dist/sallyport.js, the entry; what
-// begins a cell; the command line and the run; and in one more all other commands. What several share, esbuild splits
-// off. A file that the program starts or loads by name (`new URL("./cell-init.ts", import.meta.url)`, or join(import.meta.dirname, …))
-// stands beside the others, bundled by itself if it is TypeScript and as it is otherwise: everything is flat, so the
-// name holds wherever its caller ends up.
+// Loading costs by the file, so there is one: dist/sallyport.js. What the source imports dynamically stands in it too, and
+// is not run before it is asked for; so neither is what it takes of Node. A file that the program starts or loads by name
+// (`new URL("./name.ts", import.meta.url)`, or join(import.meta.dirname, …)) stands beside it, bundled by itself if it is
+// TypeScript and as it is otherwise: everything is flat, so the name holds wherever its caller ends up.
 
 import { copyFileSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -33,30 +32,6 @@ function startedByName(): string[] {
   return [...found].sort();
 }
 
-/** The commands that share one chunk, `others`, because a run needs none of them. */
-const others = [
-  "auth",
-  "policy",
-  "profile",
-  "init",
-  "trust",
-  "sessions",
-  "ps",
-  "logs",
-  "attach",
-  "publish-run",
-  "stop",
-  "replay",
-  "audit",
-  "doctor",
-  "explain-code",
-  "uninstall",
-  "completion",
-  "complete",
-];
-
-const dynamicImport = /(?:await )?import\(\s*"([#./][^"]+\.ts)",?\s*\)/g;
-
 const builtinImport = /^import \{([^}]+)\} from "(node:[a-z/_]+)";$/gm;
 
 /**
@@ -68,32 +43,53 @@ function builtinTaken(_: string, list: string, name: string): string {
     .split(",")
     .map((one) => one.trim())
     .filter((one) => one !== "" && !one.startsWith("type "))
-    .map((one) => one.replace(" as ", ": "));
-  return names.length === 0 ? "" : `const { ${names.join(", ")} } = process.getBuiltinModule("${name}");`;
+    .map((one) => one.split(" as ") as [string, string?]);
+  if (names.length === 0) return "";
+  if (!neededLate.has(name))
+    return `const { ${names.map((pair) => pair.join(": ")).join(", ")} } = process.getBuiltinModule("${name}");`;
+  return names
+    .map(([theirs, ours = theirs]) =>
+      /^[A-Z]/.test(theirs)
+        ? `const ${ours} = lateClass(() => process.getBuiltinModule("${name}").${theirs});`
+        : `const ${ours} = (...words) => process.getBuiltinModule("${name}").${theirs}(...words);`,
+    )
+    .join(" ");
 }
 
-/**
- * A source as it goes into the bundle: flat names, only the dynamic imports that are meant to be chunks, and of built-ins
- * only what is used.
- */
+/** Built-ins that only what comes after a start needs: loaded by the first call. */
+const neededLate = new Set(["node:tls", "node:dns/promises", "node:dgram", "node:child_process", "node:fs/promises", "node:http"]);
+
+/** A class that is looked for when it is first used; nothing can extend it. */
+const lateClass =
+  "const lateClass = (find) => new Proxy(function () {}, { construct: (_, words) => new (find())(...words), get: (_, name) => find()[name] });";
+
+/** A source as it goes into the bundle: flat names, and of built-ins only what is used. */
 function prepared(path: string): string {
-  const source = readFileSync(path, "utf8")
+  return readFileSync(path, "utf8")
     .replace(builtinImport, builtinTaken)
     .replace(
       byName,
       (_, before: string, _here, name: string, kind: string, quote: string) =>
         `${before}./${basename(name)}.${kind === "ts" ? "js" : kind}${quote}`,
     );
-  const inMain = path.endsWith("/src/cli/main.ts");
-  const heads: string[] = [];
-  const body = source.replace(dynamicImport, (whole, specifier: string) => {
-    const name = basename(specifier, ".ts");
-    if (inMain && others.includes(name)) return `import("others").then((all) => all[${JSON.stringify(name)}])`;
-    const namespace = `bundled${heads.length}`;
-    heads.push(`import * as ${namespace} from ${JSON.stringify(specifier)};`);
-    return whole.startsWith("await ") ? `await ${namespace}` : `Promise.resolve(${namespace})`;
-  });
-  return `${body}\n${heads.join("\n")}`;
+}
+
+const builtinDefault = /^import (\w+) from '(node:[a-z_]+)';$/gm;
+
+/** Commander imports built-ins whole, to start programs among others: here each is taken where it is used. */
+function commanderPrepared(path: string): string {
+  let source = readFileSync(path, "utf8").replaceAll(/^import .* from 'node:.*$/gm, (line) =>
+    line.replaceAll("'", '"'),
+  );
+  source = source.replace(builtinImport, builtinTaken);
+  for (const [line, local, name] of [...source.replaceAll('"', "'").matchAll(builtinDefault)])
+    source = source
+      .replace(line.replaceAll("'", '"'), "")
+      .replaceAll(
+        new RegExp(`(?<![\\w.])${local}\\.`, "g"),
+        name === "node:process" ? "globalThis.process." : `process.getBuiltinModule("${name}").`,
+      );
+  return source;
 }
 
 const fewFiles: Plugin = {
@@ -102,16 +98,18 @@ const fewFiles: Plugin = {
     build.onLoad({ filter: /\/src\/cli\/version\.ts$/ }, () => ({
       contents: `export const version = () => ${JSON.stringify(packageVersion)};`,
     }));
-    build.onLoad({ filter: /\/bin\/.*\.ts$/ }, ({ path }) => ({
-      loader: "ts",
-      contents: readFileSync(path, "utf8").replace(builtinImport, builtinTaken),
-    }));
-    build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({ loader: "ts", contents: prepared(path) }));
-    build.onResolve({ filter: /^others$/ }, () => ({ path: "others", namespace: "others" }));
-    build.onLoad({ filter: /.*/, namespace: "others" }, () => ({
+    build.onLoad({ filter: /\/(src|bin)\/.*\.ts$/ }, ({ path }) => ({ loader: "ts", contents: prepared(path) }));
+    // The entry turns the compile cache on, so what is to be cached must be another file.
+    build.onResolve({ filter: /\/src\/cli\/(begin-cell|main)\.ts$/ }, ({ importer }) =>
+      importer.endsWith("/bin/sallyport.ts") ? { path: "./program.js", external: true } : null,
+    );
+    build.onResolve({ filter: /^program$/ }, () => ({ path: "program", namespace: "program" }));
+    build.onLoad({ filter: /.*/, namespace: "program" }, () => ({
       resolveDir: join(root, "src", "cli"),
-      contents: others.map((name) => `export * as "${name}" from "./${name}.ts";`).join("\n"),
+      contents: `export * from "./begin-cell.ts";
+export const main = (...words) => import("./main.ts").then((loaded) => loaded.main(...words));`,
     }));
+    build.onLoad({ filter: /\/commander\/lib\/.*\.js$/ }, ({ path }) => ({ contents: commanderPrepared(path) }));
   },
 };
 
@@ -128,20 +126,19 @@ const common: BuildOptions = {
   legalComments: "eof",
   external,
   plugins: [fewFiles],
+  // `performance` loads the whole of node:perf_hooks, some milliseconds of each start; the clock is the same one.
+  define: { "performance.now": "monotonic" },
+  // commander's remains ask for built-ins by require; createRequire would cost some milliseconds.
+  banner: {
+    js: `const require = process.getBuiltinModule, monotonic = () => Number(process.hrtime.bigint()) / 1e6; ${lateClass}`,
+  },
   outdir: out,
   entryNames: "[name]",
   logLevel: "warning",
 };
 
 rmSync(out, { recursive: true, force: true });
-await build({
-  ...common,
-  entryPoints: ["bin/sallyport.ts"],
-  splitting: true,
-  chunkNames: "[name]-[hash]",
-  // commander is CommonJS, and asks for Node's built-ins by require; createRequire would cost some milliseconds.
-  banner: { js: "const require = process.getBuiltinModule;" },
-});
+await build({ ...common, entryPoints: ["bin/sallyport.ts", "program"] });
 for (const path of startedByName()) {
   if (path.endsWith(".ts")) await build({ ...common, entryPoints: [path] });
   else copyFileSync(path, join(out, basename(path)));

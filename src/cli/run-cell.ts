@@ -44,6 +44,12 @@ export async function runCell(
   const authority = await openAuthority(home.keys);
   await putRightEarlier(run, log);
   const files = await policyFiles(run, agentHome());
+  const shim = run.held === null ? null : (await import("#sandbox/inner-shim.ts")).innerShim();
+  const scratch = join(run.folder.path, "workspace");
+  mkdirSync(scratch, { mode: 0o700 });
+  const spec = cellSpec(run, cell, authority.certificatePem, scratch, files, shim);
+  // The cell is closed while its gate and boundary are made; nothing of the agent starts before `run`.
+  cell.prepare(spec);
   const listener = decisionListener(run);
   const names = source.policy.execution.auditAllActions ? null : createNameSums(log);
   const gate = openGate({
@@ -75,15 +81,12 @@ export async function runCell(
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder, ports.add);
-  const shim = run.held === null ? null : (await import("#sandbox/inner-shim.ts")).innerShim();
   let end: TaskEnd | null = null;
-  const scratch = join(run.folder.path, "workspace");
-  mkdirSync(scratch, { mode: 0o700 });
   try {
     await ports.open(run.flags.publish, run.report.before);
     end = await runTask({
       cell,
-      spec: cellSpec(run, cell, authority.certificatePem, scratch, files, shim),
+      spec,
       boundary,
       ending,
       meter: createOutputMeter({ lines: caps.lines, bytes: caps.bytes }),

@@ -26,6 +26,7 @@ import { openStdio, type Stdio } from "./stdio.ts";
 import { signalBelow } from "./tree.ts";
 import type { HostUser } from "./user.ts";
 import type { View } from "./view.ts";
+import type { Guarded } from "./guard.ts";
 
 export type { Doors } from "./doors.ts";
 
@@ -88,6 +89,8 @@ export interface PreparedCell {
   readonly user: HostUser;
   /** Rejects with Failure sandbox_unavailable when this machine cannot give the namespaces or the rules. */
   readonly doors: Promise<Doors>;
+  /** Begins what `run` does with the same spec, up to the closed cell: nothing of the agent starts. `run` tells its failure. */
+  prepare(spec: CellSpec): void;
   /**
    * Once; may be called before the doors are there, so that what it works out overlaps with their coming up. `beforeAgent` is
    * called with them when the cell is closed, and returns before anything of the agent starts.
@@ -114,6 +117,7 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
   let opened: OpenDoors | null = null;
   let stdio: Stdio | null = null;
   let end: End | null = null;
+  let started = false;
   const ended = endOf(pid, life).then((how): Exit => {
     end = how;
     return { ...how, outOfMemory };
@@ -162,7 +166,7 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
     await cgroup?.close();
   };
 
-  const run = async (spec: CellSpec, beforeAgent: (doors: Doors) => void = () => {}): Promise<RunningCell> => {
+  const enclose = async (spec: CellSpec): Promise<Enclosed> => {
     await sent;
     const limits = { ...defaultLimits, ...spec.limits };
     const group = (await cgroup?.limit(limits)) ?? null;
@@ -171,20 +175,32 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
     const guarded = guardAll(spec.view);
     const forget = noteRun(spec.view.note, pid, guarded, spec.view.scratch);
     try {
-      const enclosure = openEnclosure({
-        begun,
-        spec,
-        limits,
-        guarded,
-        terminal: terminal !== undefined,
-        holdsMemory: group !== null,
-      });
+      const holdsMemory = group !== null;
+      const enclosure = openEnclosure({ begun, spec, limits, guarded, terminal: terminal !== undefined, holdsMemory });
       try {
         enclosure.send(ends.ends);
       } finally {
         enclosure.close();
         ends.handedOver();
       }
+      return { limits, holdsMemory, ends, guarded, forget };
+    } catch (error) {
+      await kill();
+      forget();
+      throw error;
+    }
+  };
+  let enclosing: { readonly spec: CellSpec; readonly enclosed: Promise<Enclosed> } | null = null;
+  const prepare = (spec: CellSpec): Promise<Enclosed> => {
+    if (enclosing !== null && enclosing.spec !== spec) throw new Error("a cell is enclosed once");
+    enclosing ??= { spec, enclosed: enclose(spec) };
+    enclosing.enclosed.catch(() => {}); // told by `run`
+    return enclosing.enclosed;
+  };
+
+  const run = async (spec: CellSpec, beforeAgent: (doors: Doors) => void = () => {}): Promise<RunningCell> => {
+    const { limits, holdsMemory, ends, guarded, forget } = await prepare(spec);
+    try {
       beforeAgent(await doors);
       const failed = await Promise.race([
         status.cellReady.then(() => null),
@@ -193,7 +209,7 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
       ]);
       if (failed !== null) throw failed;
       // Not before: until the cell is closed its first process still sees the host's /proc.
-      if (group === null)
+      if (!holdsMemory)
         endWatch = watchMemory(
           () => status.firstProcess,
           limits.memory,
@@ -202,6 +218,7 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
             if (end === null) process.kill(pid, "SIGKILL");
           },
         );
+      started = true;
       status.go();
     } catch (error) {
       await kill();
@@ -234,7 +251,27 @@ export function takeCell(begun: BegunCell, terminal?: TerminalSize): PreparedCel
       },
     };
   };
-  return { user, doors, run, abandon };
+  return {
+    user,
+    doors,
+    prepare: (spec) => void prepare(spec),
+    run,
+    async abandon() {
+      const enclosed = await enclosing?.enclosed.catch(() => null);
+      await abandon();
+      if (!started) enclosed?.forget();
+    },
+  };
+}
+
+interface Enclosed {
+  readonly limits: Limits;
+  /** A control group holds the memory of the whole cell. */
+  readonly holdsMemory: boolean;
+  readonly ends: Stdio;
+  readonly guarded: readonly Guarded[];
+  /** Takes the run's note away. */
+  readonly forget: () => void;
 }
 
 /** The end of a process that alone holds the other end of `life`. */

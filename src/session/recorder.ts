@@ -6,7 +6,7 @@
 // first session.json, and is shown as `boundary_lost` once its process is gone.
 
 import { hash } from "node:crypto";
-import { chmod } from "node:fs/promises";
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "#core/event.ts";
 import { Failure, type FailureRecord } from "#core/failure.ts";
@@ -147,14 +147,14 @@ export function openRecorder(options: RecorderOptions): Recorder {
         ...(how.suggestion === undefined ? {} : { suggestion: how.suggestion }),
       };
       write(() => writeSession(folder, record, true));
-      await seal(folder);
+      seal(folder);
       return record;
     },
   };
 }
 
-async function seal(folder: SessionFolder): Promise<void> {
+function seal(folder: SessionFolder): void {
   const files = [sessionFile, eventsFile, outputFiles.stdout, outputFiles.stderr];
-  await Promise.all(files.map((name) => chmod(join(folder.path, name), 0o400)));
-  await chmod(folder.path, 0o500);
+  for (const name of files) chmodSync(join(folder.path, name), 0o400);
+  chmodSync(folder.path, 0o500);
 }

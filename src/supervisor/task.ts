@@ -48,16 +48,23 @@ export interface TaskEnd {
   readonly outOfMemory: boolean;
 }
 
+/** Milliseconds from the agent's start until its doors are answered: what that takes is loaded for agents that last. */
+const answeredAfter = 5;
+
 /** @throws Failure when the cell could not be made or the program not started; nothing of the cell is left then. */
 export async function runTask(options: TaskOptions): Promise<TaskEnd> {
   const { cell, ending } = options;
   let stopClock = () => {};
   let detach = () => {};
+  let connect: NodeJS.Timeout | undefined;
   try {
-    const running = await cell.run(options.spec, (doors) => {
-      connectDoors(doors, options.boundary);
+    let doors: Doors | null = null;
+    const running = await cell.run(options.spec, (open) => {
+      doors = open;
       options.onReady();
     });
+    // The doors listen since before the agent; who knocks waits until they are answered, and is let in by nobody else.
+    connect = setTimeout(() => doors !== null && connectDoors(doors, options.boundary), answeredAfter);
     ending.attach(running);
     options.onRunning(running);
     if (options.maxRuntime !== null) stopClock = startClock(options.maxRuntime, ending);
@@ -78,6 +85,7 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     const { code, signal, outOfMemory } = exit;
     return { exitCode: code, signal, termination: ending.termination, outOfMemory };
   } finally {
+    clearTimeout(connect);
     stopClock();
     detach();
     ending.close();
