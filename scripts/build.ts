@@ -36,6 +36,7 @@ function startedByName(): string[] {
 /** The commands that share one chunk, `others`, because a run needs none of them. */
 const others = [
   "auth",
+  "bundle",
   "policy",
   "profile",
   "init",

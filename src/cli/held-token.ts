@@ -1,5 +1,7 @@
 // The token that a run is under: verified once, then held against what is revoked while it runs. Loaded only where there is one.
 
+import { join } from "node:path";
+import { currentBundle } from "#control/bundle/store.ts";
 import { type AgentRecord, readAgent } from "#control/store/agents.ts";
 import { listKeys } from "#control/store/keys.ts";
 import { policyOf, readPolicy } from "#control/store/policies.ts";
@@ -84,7 +86,7 @@ function grantee({ grant }: VerifiedToken): Omit<Subject, "session"> {
     policy_id: grant.policy,
     policy_version: grant.policy_version,
     policy_digest: grant.policy_digest,
-    token: { jti: grant.jti, task: null, chain: [grant.agent] },
+    token: { jti: grant.jti, task: null, chain: [grant.agent], bundle: null },
   };
 }
 
@@ -116,7 +118,7 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
   const agent = readAgent(home.agents, chainOf(token).at(-1) ?? token.grant.agent);
   const standing = createStanding(token.expires * 1000, Date.now);
   return {
-    who: whoOf(agent, token),
+    who: whoOf(home, agent, token),
     agent,
     measurement: hand < 0 ? token.grant.measurement : undefined,
     policy,
@@ -170,15 +172,17 @@ function chainOf({ grant, narrowings }: VerifiedToken): readonly string[] {
   return [grant.agent, ...narrowings.flatMap((narrowing) => narrowing.agent ?? [])];
 }
 
-function whoOf(agent: AgentRecord, token: VerifiedToken): HeldToken["who"] {
+function whoOf(home: Home, agent: AgentRecord, token: VerifiedToken): HeldToken["who"] {
   const { grant, narrowings } = token;
   const chain = chainOf(token);
+  const current = currentBundle(join(home.path, "bundles"));
+  const bundle = current === null ? null : { version: current.version, digest: current.digest };
   return {
     agent_id: agent.agent_id,
     owner: agent.owner,
     policy_id: grant.policy,
     policy_version: grant.policy_version,
-    token: { jti: grant.jti, task: narrowings.findLast((one) => one.task !== undefined)?.task ?? null, chain },
+    token: { jti: grant.jti, task: narrowings.findLast((one) => one.task !== undefined)?.task ?? null, chain, bundle },
   };
 }
 

@@ -58,7 +58,7 @@ const members: { readonly [kind in Revoked["kind"]]: readonly string[] } = {
   capability: ["agent_id", "rule"],
 };
 
-function isRevocation(value: unknown): value is Revocation {
+export function isRevocation(value: unknown): value is Revocation {
   const { epoch, time, revoked } = (value ?? {}) as Partial<Revocation>;
   return (
     Number.isSafeInteger(epoch) &&
