@@ -51,8 +51,7 @@ export function register(program: Command): void {
 }
 
 async function attach(text: string, flags: AttachFlags): Promise<void> {
-  const { sessions } = openHome(process.env);
-  const session = findRunning(sessions, text);
+  const session = await findRunning(openHome(process.env), text);
   let conversation: Conversation;
   try {
     conversation = await openConversation(session.folder.path);

@@ -26,10 +26,10 @@ async function detach(command: readonly string[], flags: readonly string[] = [])
   return ran.stdout.trim();
 }
 
-async function until<T>(what: string, look: () => T | Promise<T>): Promise<T> {
+async function until<T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<T>> {
   for (const end = Date.now() + 15_000; ; ) {
     const found = await look();
-    if (found) return found;
+    if (found) return found as NonNullable<T>;
     assert.ok(Date.now() < end, `never: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -319,6 +319,25 @@ test("a run in somebody's hands is listed and ended like one in nobody's", async
   await until("it answers", async () => (await listed(one?.id ?? ""))?.state === "running");
   assert.equal((await place.run(["kill", "last"])).code, 0);
   assert.equal((await over).code, 120);
+});
+
+test("a run that is kept as no session is listed, watched and ended like any other", async () => {
+  const child = place.start(["run", "--quiet", "--no-session", "--", ...staying]);
+  const over = collect(child);
+  const one = await until("it is listed", async () => (await list())[0]);
+  assert.deepEqual([one.pid, one.state, one.command], [child.pid, "running", staying]);
+  assert.match((await place.run(["ps"])).stdout, new RegExp(`${one.id} +local +sh -c .* +0/0 +running\n`));
+  const stopped = await place.run(["stop", "--json", "last"]);
+  assert.deepEqual(JSON.parse(stopped.stdout), [{ id: one.id, state: "ended" }]);
+  assert.equal((await over).code, 120);
+  assert.deepEqual(await list(), []);
+  const lost = place.start(["run", "--quiet", "--no-session", "--", ...staying]);
+  const gone = collect(lost);
+  await until("it is listed", async () => (await list())[0]);
+  lost.kill("SIGKILL");
+  await gone;
+  assert.deepEqual(await list(), [], "nobody answers there any more");
+  assert.equal((await place.run(["kill", "--all"])).code, 0);
 });
 
 test("a home deeper than a socket's path may be long changes nothing", async () => {
