@@ -79,7 +79,9 @@ test("nothing goes without a yes: nobody to ask is an error, and JSON only lists
 
 test("a running session is a reason to stop; --force ends it first", async () => {
   const run = place.start(["run", "--", "sh", "-c", "echo up; exec sleep 600"], { env: env() });
-  await once(run.stdout as NodeJS.ReadableStream, "data");
+  const early = once(run, "exit").then(() => assert.fail("the run ended before it was told to"));
+  await Promise.race([once(run.stdout as NodeJS.ReadableStream, "data"), early]);
+  early.catch(() => {});
   const refused = await place.run(["uninstall", "--yes", "--json"], { env: env() });
   assert.equal(refused.code, 125);
   assert.equal((JSON.parse(refused.stderr) as { error: { code: string } }).error.code, "home_busy");
