@@ -101,6 +101,25 @@ test("a worktree works: commits arrive in the repository it belongs to", async (
   assert.equal(git(tree, "status", "--short"), "");
 });
 
+test("two agents in two worktrees at once both get their branches and settings home", async () => {
+  const main = repository();
+  const trees = ["left", "right"].map((name) => {
+    git(main, "worktree", "add", "-q", "-b", name, `${main}-${name}`);
+    return { name, path: `${main}-${name}` };
+  });
+  const children = trees.map(({ name, path }) => {
+    const script = `echo up; read go; echo ${name} > ${name} && git add ${name} && git commit -qm ${name} && git config branch.${name}.remote origin`;
+    return place.start(["run", "--", "sh", "-c", script], { cwd: path, env: env() });
+  });
+  await Promise.all(children.map((child) => once(child.stdout as NodeJS.ReadableStream, "data")));
+  for (const child of children) child.stdin?.write("go\n");
+  await Promise.all(children.map((child) => once(child, "close")));
+  for (const { name } of trees) {
+    assert.equal(git(main, "log", "-1", "--format=%s", name), `${name}\n`);
+    assert.equal(git(main, "config", `branch.${name}.remote`), "origin\n");
+  }
+});
+
 test("in a worktree the shared repository's hooks and settings are as guarded as one's own", async () => {
   const main = repository();
   const tree = `${main}-tree`;
