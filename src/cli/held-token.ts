@@ -47,6 +47,8 @@ export interface HeldToken {
 export interface WatchedRun {
   /** Nothing passes any more: what is open is to be closed, and the run ended. */
   ended(kind: Termination["kind"], detail: string, revocation: Revocation | null): void;
+  /** The granted policy is this version of it from now on: what it does not let pass is to be closed. */
+  updated(policy: Policy, version: number, revocation: Revocation): void;
   /** Nothing passes by these rules any more: what is open by them is to be closed. */
   closed(rules: readonly string[], revocation: Revocation): void;
 }
@@ -197,6 +199,17 @@ function watch(
   standing: HeldStanding,
   run: WatchedRun,
 ): { close(): void } {
+  const update = (version: number, revocation: Revocation) => {
+    try {
+      const policy = policyOf(readPolicy(home.policies, token.grant.policy, version));
+      const isHanded = token.narrowings.some((one) => one.agent !== undefined);
+      run.updated(isHanded ? { ...policy, delegated: true } : policy, version, revocation);
+    } catch (error) {
+      const why = `the changed policy cannot hold here: ${(error as Error).message}`;
+      standing.end("internal_error", why);
+      run.ended("boundary_lost", why, revocation);
+    }
+  };
   const bound = { ...token, narrowings: [...token.narrowings, { v: 1, session } as const] };
   const listener: RevocationListener = {
     revoked(revocations) {
@@ -207,6 +220,9 @@ function watch(
           standing.end("token_revoked", why);
           run.ended("revoked", why, revocation);
         }
+        const { revoked } = revocation;
+        if (revoked.kind === "update" && revoked.policy_id === token.grant.policy)
+          update(revoked.version, revocation);
         for (const rule of rules) standing.close(rule);
         if (rules.length > 0) run.closed(rules, revocation);
       }

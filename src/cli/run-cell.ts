@@ -3,7 +3,6 @@
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
-import type { Revocation } from "#control/store/revocations.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, openGate } from "#enforce/gate.ts";
 import { createNameSums } from "#enforce/name-sums.ts";
@@ -21,12 +20,12 @@ import { buildTrust } from "#sandbox/trust.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
-import type { WatchedRun } from "./held-token.ts";
 import { openInnerApi } from "./inner-api.ts";
 import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
+import { followAuthority } from "./run-authority.ts";
 import { createRunPorts } from "./run-ports.ts";
 import { personsStreams } from "./run-terminal.ts";
 import { filesDetail, policyFiles } from "./shown-files.ts";
@@ -71,7 +70,7 @@ export async function runCell(
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
-  const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
+  const watching = run.held === null ? null : followAuthority(run, run.held, gate, log, boundary);
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder, ports.add);
@@ -132,27 +131,6 @@ function decisionListener({ report, ending, caps, source, observing }: Run): Dec
       ending.begin({ kind: "max_requests", threshold: caps.requests, observed: (caps.requests ?? 0) + 1, seq });
     else if (strict && action.kind !== "dns" && !notViolations.includes(decision.reason))
       ending.begin({ kind: "policy_violation", threshold: 0, observed: 1, seq });
-  };
-}
-
-/** What is taken back while the run lives: written down, closed, and where nothing is left, ended without a grace. */
-function authorityListener({ ending, source }: Run, log: EventLog, boundary: Boundary): WatchedRun {
-  const tell = (change: string, why: string, revocation: Revocation | null) =>
-    log.append({
-      type: "authority.changed",
-      detail: { change, why, epoch: revocation?.epoch ?? null, time: revocation?.time ?? null },
-    });
-  return {
-    ended(kind, why, revocation) {
-      const seq = tell(kind, why, revocation);
-      boundary.cut();
-      if (kind === "boundary_lost" || source.policy.onRevoke === "kill")
-        ending.begin({ kind, threshold: null, observed: null, seq }, 0);
-    },
-    closed(rules, revocation) {
-      tell("rules_closed", rules.join(", "), revocation);
-      boundary.cut();
-    },
   };
 }
 

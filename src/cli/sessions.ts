@@ -39,6 +39,7 @@ export const eventTypes = Object.keys({
   "control.received": true,
   "workspace.restored": true,
   "authority.changed": true,
+  "policy.updated": true,
   "agent.noted": true,
   "agent.spawned": true,
   "agent.returned": true,

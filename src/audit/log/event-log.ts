@@ -47,6 +47,8 @@ export interface EventLog {
   readonly head: string;
   /** Bytes of the file that write(2) has taken. */
   readonly bytes: number;
+  /** The subject of every event that is appended from now on. */
+  subjectChanged(subject: Subject): void;
   readonly counts: ActionCounts;
   /** SHA-256 (hex) of those bytes, read back when the log was closed; MUST NOT be asked before. */
   digest(): string;
@@ -88,7 +90,7 @@ class FileEventLog implements EventLog {
   bytes = 0;
   readonly #counts = { allowed: 0, denied: 0, requests: 0, dns_allowed: 0, dns_denied: 0 };
   readonly #options: EventLogOptions;
-  readonly #lines: LineWriter;
+  #lines: LineWriter;
   readonly #flush = () => this.#endOfTurn();
   #fd: number;
   #slab = Buffer.allocUnsafeSlow(newSlabSize);
@@ -111,6 +113,10 @@ class FileEventLog implements EventLog {
     this.#fd = fd;
     this.#options = options;
     this.#lines = createLineWriter(options.subject);
+  }
+
+  subjectChanged(subject: Subject): void {
+    this.#lines = createLineWriter(subject);
   }
 
   get counts(): ActionCounts {

@@ -38,7 +38,12 @@ export function createLineWriter(subject: Subject): LineWriter {
     policy_version: subject.policy_version,
     ...(subject.token === null
       ? {}
-      : { bundle: subject.token.bundle, chain: subject.token.chain, task: subject.token.task, token_id: subject.token.jti }),
+      : {
+          bundle: subject.token.bundle,
+          chain: subject.token.chain,
+          task: subject.token.task,
+          token_id: subject.token.jti,
+        }),
   })},"time":"`;
   const decisions = new WeakMap<Decision, string>();
 

@@ -56,6 +56,7 @@ const members: { readonly [kind in Revoked["kind"]]: readonly string[] } = {
   key: ["key"],
   policy: ["policy_id", "version"],
   capability: ["agent_id", "rule"],
+  update: ["policy_id", "version"],
 };
 
 export function isRevocation(value: unknown): value is Revocation {
