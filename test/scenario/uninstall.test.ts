@@ -77,8 +77,9 @@ test("nothing goes without a yes: nobody to ask is an error, and JSON only lists
   assert.ok(existsSync(join(place.home, "keys")));
 });
 
-test("a running session is a reason to stop; --force ends it first", async () => {
+test("a running session is a reason to stop; --force ends it first", async (t) => {
   const run = place.start(["run", "--", "sh", "-c", "echo up; exec sleep 600"], { env: env() });
+  t.after(() => run.kill("SIGKILL"));
   const early = once(run, "exit").then(() => assert.fail("the run ended before it was told to"));
   await Promise.race([once(run.stdout as NodeJS.ReadableStream, "data"), early]);
   early.catch(() => {});
