@@ -154,6 +154,7 @@ function showText(session: Session, hosts: readonly HostSummary[], verification:
       ["folder", record.cwd],
       ["agent", `${record.agent_id}, answered for by ${record.owner}`],
       ["policy", `${policy.id} version ${policy.version}, ${policy.digest}`],
+      ...(record.observe ? [["observed", `what would have been enough: sallyport policy suggest ${folder.id}`]] : []),
       ["started", `${timeText(record.started)} UTC`],
       ["state", state],
       ["duration", record.state === "ended" ? durationText(record.duration_ms) : "-"],
