@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { collect, openPlace, type Place, program, type Ran } from "./program.ts";
@@ -208,6 +208,34 @@ test("a signal ends the watching and not the run; two may watch at once", async 
   assert.deepEqual([killed.code, killed.stdout], [0, `${id}\n`]);
   assert.equal((await other).code, 120);
   assert.deepEqual(left(), []);
+});
+
+test("a watcher that takes nothing holds the agent up for seconds and not for ever, and is told so", async () => {
+  const id = await detach(["sh", "-c", 'while ! [ -e flood ]; do sleep 0.05; done; exec yes "$(seq 1000)"']);
+  const child = place.start(["attach", id]);
+  const ended = collect(child);
+  const attached = async () => (await listed(id))?.attached;
+  await until("it is attached", async () => (await attached()) === 1);
+  child.kill("SIGSTOP");
+  writeFileSync(join(place.workspace, "flood"), "");
+  await until("it is let go", async () => (await attached()) === 0);
+  const size = () => statSync(join(place.home, "sessions", id, "stdout.log")).size;
+  const before = size();
+  await until("the agent prints on", () => size() > before);
+  child.kill("SIGCONT");
+  assert.equal((await ended).code, 1);
+  assert.match((await ended).stderr, /taken nothing for too long.*session_unreachable/);
+  assert.equal((await place.run(["kill", id])).code, 0);
+});
+
+test("whoever watches a run whose sallyport is killed is told that it is gone", async () => {
+  const id = await detach(staying);
+  const ended = collect(place.start(["attach", id]));
+  const { pid } = await until("it is attached", async () => (await list()).find(({ attached }) => attached === 1));
+  process.kill(pid as number, "SIGKILL");
+  const { code, stderr } = await ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /its boundary is gone.*session_not_running/);
 });
 
 test("stop gives the grace that it is told, and an agent that uses it has its last word", async () => {
