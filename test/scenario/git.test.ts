@@ -150,6 +150,28 @@ test("a .git file that names a repository which does not name it back opens noth
   assert.equal(readFileSync(join(other, ".git/HEAD"), "utf8"), "ref: refs/heads/main\n");
 });
 
+test("hooks of the work tree, which the repository's or the person's settings name, cannot be changed", async () => {
+  for (const where of ["repository", "person"]) {
+    const path = repository();
+    const trap = join(place.root, `trap-${count}`);
+    if (where === "repository") git(path, "config", "core.hooksPath", "hooks/_");
+    else git(path, "config", "--global", "core.hooksPath", "hooks/_");
+    mkdirSync(join(path, "hooks/_"), { recursive: true });
+    const plant = `mkdir -p hooks/_; printf '#!/bin/sh\\ntouch ${trap}\\n' > hooks/_/pre-commit; chmod +x hooks/_/pre-commit; true`;
+    await run(path, plant);
+    git(path, "commit", "-q", "--allow-empty", "-m", "after");
+    assert.equal(existsSync(trap), false, where);
+    rmSync(join(path, "hooks"), { recursive: true });
+    await run(path, plant);
+    git(path, "commit", "-q", "--allow-empty", "-m", "after");
+    assert.equal(existsSync(trap), false, `${where}, where there was none`);
+    // Without a cell it does run: else this would show nothing.
+    execFileSync("sh", ["-c", plant], { cwd: path });
+    git(path, "commit", "-q", "--allow-empty", "-m", "after");
+    assert.ok(existsSync(trap));
+  }
+});
+
 /** Ways to leave a repository below this one that runs something when git on the host goes into it. `$T` is what it would run. */
 const plants: readonly [about: string, script: string][] = [
   [
