@@ -35,6 +35,7 @@ function startedByName(): string[] {
 
 /** The commands that share one chunk, `others`, because a run needs none of them. */
 const others = [
+  "alert-commands",
   "auth",
   "bundle",
   "policy",

@@ -20,6 +20,7 @@ import { buildTrust } from "#sandbox/trust.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
+import type { Alerts, AlertWay } from "./alerts.ts";
 import { openInnerApi } from "./inner-api.ts";
 import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
@@ -53,6 +54,7 @@ export async function runCell(
     onDecision(action, decision, seq) {
       listener(action, decision, seq);
       inner.decided(action, decision, seq);
+      if (decision.verdict === "deny" && action.kind !== "dns") alerts?.denied();
     },
     observation: run.observing?.observation ?? null,
     names,
@@ -61,11 +63,13 @@ export async function runCell(
   const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
   const inner = openInnerApi(run, gate, log, cell.user);
+  const trust = openUpstreamTrust({ caFiles: source.policy.upstream.caFiles });
+  const alerts = await openRunAlerts(run, { resolve, trust });
   const boundary: Boundary = openBoundary({
     gate,
     authority,
     resolve: ports.around(resolve),
-    upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
+    upstream: trust,
     inner: () => inner.socket(),
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
@@ -114,7 +118,20 @@ export async function runCell(
     names?.flush();
     block();
     removeIfEmpty(scratch);
+    await alerts?.close(lastAlerts);
   }
+}
+
+/** Milliseconds that the end of a run waits for its last alerts; what is left then is the next run's. */
+const lastAlerts = 2_000;
+
+/** Null where no policy wants alerts: then nothing of them is loaded. */
+async function openRunAlerts({ source, home, folder, flags }: Run, way: AlertWay): Promise<Alerts | null> {
+  const urls = source.policy.alertWebhooks;
+  if (urls.length === 0 || !flags.session) return null;
+  const { deliverOwed, openAlerts } = await import("./alerts.ts");
+  void deliverOwed(home, way, folder.id);
+  return openAlerts(home, folder.id, urls, way);
 }
 
 /** Failures of an upstream are no doing of the agent's. */
