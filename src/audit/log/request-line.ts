@@ -45,15 +45,16 @@ export function createRequestLineWriter(
   const [beforePrev, beforeSeq, beforeTime, end] = [common.prev, common.seq, common.session, common.end].map(
     bytesOf,
   ) as [Buffer, Buffer, Buffer, Buffer];
-  const decisions = new WeakMap<Decision, Buffer>();
+  let last: Decision | null = null;
+  let lastBytes = end;
 
+  /** Requests of the same kind follow one another; a decision is one object for all of them. */
   function decisionBytes(decision: Decision): Buffer {
-    let bytes = decisions.get(decision);
-    if (bytes === undefined) {
-      bytes = bytesOf(decisionText(decision));
-      decisions.set(decision, bytes);
+    if (decision !== last) {
+      lastBytes = bytesOf(decisionText(decision));
+      last = decision;
     }
-    return bytes;
+    return lastBytes;
   }
 
   return {
