@@ -16,7 +16,6 @@ import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import { createLineWriter, type LineWriter, maxLine } from "./line.ts";
-import { requestRoom } from "./request-line.ts";
 
 /** What waits for an event to be on disk. MUST NOT throw. Exactly one of the two is called, once, never inside `append`. */
 export interface Written {
@@ -156,7 +155,7 @@ class FileEventLog implements EventLog {
   /** Puts the line behind what is pending, and says where it ends. */
   #put(event: Event, seq: number, time: string): number {
     if (event.type === "action" && event.action.kind === "http") {
-      this.#makeRoom(requestRoom);
+      this.#makeRoom(this.#lines.request.room);
       const { action, decision } = event;
       const end = this.#lines.request.write(this.#slab, this.#used, action, decision, seq, this.head, time);
       if (end >= 0) return end;
@@ -203,7 +202,7 @@ class FileEventLog implements EventLog {
   #makeRoom(size: number): void {
     if (this.#used + size <= this.#slab.length) return;
     this.#write();
-    if (size > this.#slab.length) this.#slab = Buffer.allocUnsafeSlow(slabSize);
+    if (size > this.#slab.length) this.#slab = Buffer.allocUnsafeSlow(Math.max(size, slabSize));
   }
 
   #endOfTurn(): void {
