@@ -57,7 +57,14 @@ function builtinTaken(_: string, list: string, name: string): string {
 }
 
 /** Built-ins that only what comes after a start needs: loaded by the first call. */
-const neededLate = new Set(["node:tls", "node:dns/promises", "node:dgram", "node:child_process", "node:fs/promises", "node:http"]);
+const neededLate = new Set([
+  "node:tls",
+  "node:dns/promises",
+  "node:dgram",
+  "node:child_process",
+  "node:fs/promises",
+  "node:http",
+]);
 
 /** A class that is looked for when it is first used; nothing can extend it. */
 const lateClass =

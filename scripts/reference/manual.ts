@@ -119,9 +119,9 @@ function head(name: string, summary: string, version: string): string[] {
   ];
 }
 
+/** A command's page points to the main one alone, so that a new command changes no other page. */
 function seeAlso(program: CommandText, self: CommandText | null): string[] {
-  const others = program.commands.filter((command) => command !== self).map(pageName);
-  const names = self === null ? others : ["sallyport", ...others];
+  const names = self === null ? program.commands.map(pageName) : ["sallyport"];
   return [
     ".SH SEE ALSO",
     ...names.map((name, at) => `.BR ${name.replaceAll("-", "\\-")} (1)${at === names.length - 1 ? "" : ","}`),

@@ -4,6 +4,7 @@
 import { constants } from "node:os";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { Failure } from "#core/failure.ts";
 import { makeRaw } from "#sandbox/terminal.ts";
 import { createTerminalModes } from "#sandbox/terminal-modes.ts";
 import type { Session } from "#session/store.ts";
@@ -12,7 +13,7 @@ import { type Answer, largestData, type RunResult } from "#supervisor/control/pr
 import { createDetachKeys, parseDetachKeys } from "./detach-keys.ts";
 import { openHome } from "./home.ts";
 import { terminalSize } from "./run-terminal.ts";
-import { answersWithin, exitCodeOfRun, findRunning, unreachable } from "./running.ts";
+import { answersWithin, exitCodeOfRun, findRunning, unreachable, waitForEnd } from "./running.ts";
 
 type Keys = NonNullable<ReturnType<typeof parseDetachKeys>>;
 
@@ -51,8 +52,8 @@ export function register(program: Command): void {
 }
 
 async function attach(text: string, flags: AttachFlags): Promise<void> {
-  const { sessions } = openHome(process.env);
-  const session = findRunning(sessions, text);
+  const home = openHome(process.env);
+  const session = await findRunning(home, text);
   let conversation: Conversation;
   try {
     conversation = await openConversation(session.folder.path);
@@ -61,7 +62,7 @@ async function attach(text: string, flags: AttachFlags): Promise<void> {
   }
   try {
     const over = await watch(session, conversation, flags);
-    if (over === null) throw unreachable(session, "its boundary is gone, and the run with it");
+    if (over === null) throw await lost(home.sessions, session);
     if (over.kind === "signal") process.exitCode = 128 + constants.signals[over.signal];
     else if (over.kind === "end") process.exitCode = end(session, over.end, flags);
     else if (over.kind === "detached") say(flags, `detached; ${session.folder.id} goes on`);
@@ -69,6 +70,20 @@ async function attach(text: string, flags: AttachFlags): Promise<void> {
   } finally {
     conversation.close();
   }
+}
+
+/** Why the conversation broke off: the run is gone, or it goes on without us. */
+async function lost(sessions: string, session: Session): Promise<Failure> {
+  const { id } = session.folder;
+  if ((await waitForEnd(sessions, session, 500)).state !== "running")
+    return new Failure("session_not_running", "its boundary is gone, and the run with it", {
+      place: id,
+      remedy: `See what it did: sallyport sessions show ${id}`,
+    });
+  return new Failure("session_unreachable", "it goes on without this terminal, which has taken nothing for too long", {
+    place: id,
+    remedy: `Watch again: sallyport attach ${id}; what was missed: sallyport logs ${id}`,
+  });
 }
 
 /** To the end of watching; the terminal is as before then. */

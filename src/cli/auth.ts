@@ -59,9 +59,9 @@ Examples:
   policyFlags(command("create-policy", "publish a policy as version 1")).action(async (flags) =>
     (await import("./auth/policies.ts")).create(flags),
   );
-  policyFlags(command("update-policy", "publish the next version; those before it stay as they are")).action(
-    async (flags) => (await import("./auth/policies.ts")).update(flags),
-  );
+  policyFlags(command("update-policy", "publish the next version; those before it stay as they are"))
+    .option("--live", "running tasks under this policy go on under the new version, and what it does not allow is closed")
+    .action(async (flags) => (await import("./auth/policies.ts")).update(flags));
   command("show-policy", "print a published policy")
     .requiredOption("--policy-id <id>", "the policy")
     .option("--policy-version <n>", "this version instead of the newest", whole)

@@ -68,6 +68,10 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
   agent_unknown: ["No agent of that id is registered.", "sallyport auth list-agents shows those that are."],
   policy_exists: ["A policy of that id is published already.", "sallyport auth update-policy makes its next version."],
   policy_unknown: ["No such policy or version is published.", "sallyport auth list-policies shows those that are."],
+  bundle_invalid: [
+    "The bundle is torn, expired, older than the one in force, or not by a signer that counts.",
+    "The bundle in force stays as it is. Get the whole file from its authority again.",
+  ],
   attestation_failed: [
     "The agent is not the one that was measured, or nobody who counts vouches for it.",
     denialRemedies.attestation_failed,

@@ -45,6 +45,8 @@ export const valueKinds: Readonly<Record<string, ValueKind>> = {
   n: "free",
   name: "free",
   "name[=value]": "variables",
+  path: "files",
+  pem: "files",
   policy: "policies",
   "[addr:]port": "free",
   running: "running",

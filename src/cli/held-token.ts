@@ -1,5 +1,7 @@
 // The token that a run is under: verified once, then held against what is revoked while it runs. Loaded only where there is one.
 
+import { join } from "node:path";
+import { currentBundle } from "#control/bundle/store.ts";
 import { type AgentRecord, readAgent } from "#control/store/agents.ts";
 import { listKeys } from "#control/store/keys.ts";
 import { policyOf, readPolicy } from "#control/store/policies.ts";
@@ -45,6 +47,8 @@ export interface HeldToken {
 export interface WatchedRun {
   /** Nothing passes any more: what is open is to be closed, and the run ended. */
   ended(kind: Termination["kind"], detail: string, revocation: Revocation | null): void;
+  /** The granted policy is this version of it from now on: what it does not let pass is to be closed. */
+  updated(policy: Policy, version: number, revocation: Revocation): void;
   /** Nothing passes by these rules any more: what is open by them is to be closed. */
   closed(rules: readonly string[], revocation: Revocation): void;
 }
@@ -84,7 +88,7 @@ function grantee({ grant }: VerifiedToken): Omit<Subject, "session"> {
     policy_id: grant.policy,
     policy_version: grant.policy_version,
     policy_digest: grant.policy_digest,
-    token: { jti: grant.jti, task: null, chain: [grant.agent] },
+    token: { jti: grant.jti, task: null, chain: [grant.agent], bundle: null },
   };
 }
 
@@ -116,7 +120,7 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
   const agent = readAgent(home.agents, chainOf(token).at(-1) ?? token.grant.agent);
   const standing = createStanding(token.expires * 1000, Date.now);
   return {
-    who: whoOf(agent, token),
+    who: whoOf(home, agent, token),
     agent,
     measurement: hand < 0 ? token.grant.measurement : undefined,
     policy,
@@ -170,15 +174,17 @@ function chainOf({ grant, narrowings }: VerifiedToken): readonly string[] {
   return [grant.agent, ...narrowings.flatMap((narrowing) => narrowing.agent ?? [])];
 }
 
-function whoOf(agent: AgentRecord, token: VerifiedToken): HeldToken["who"] {
+function whoOf(home: Home, agent: AgentRecord, token: VerifiedToken): HeldToken["who"] {
   const { grant, narrowings } = token;
   const chain = chainOf(token);
+  const current = currentBundle(join(home.path, "bundles"));
+  const bundle = current === null ? null : { version: current.version, digest: current.digest };
   return {
     agent_id: agent.agent_id,
     owner: agent.owner,
     policy_id: grant.policy,
     policy_version: grant.policy_version,
-    token: { jti: grant.jti, task: narrowings.findLast((one) => one.task !== undefined)?.task ?? null, chain },
+    token: { jti: grant.jti, task: narrowings.findLast((one) => one.task !== undefined)?.task ?? null, chain, bundle },
   };
 }
 
@@ -193,6 +199,17 @@ function watch(
   standing: HeldStanding,
   run: WatchedRun,
 ): { close(): void } {
+  const update = (version: number, revocation: Revocation) => {
+    try {
+      const policy = policyOf(readPolicy(home.policies, token.grant.policy, version));
+      const isHanded = token.narrowings.some((one) => one.agent !== undefined);
+      run.updated(isHanded ? { ...policy, delegated: true } : policy, version, revocation);
+    } catch (error) {
+      const why = `the changed policy cannot hold here: ${(error as Error).message}`;
+      standing.end("internal_error", why);
+      run.ended("boundary_lost", why, revocation);
+    }
+  };
   const bound = { ...token, narrowings: [...token.narrowings, { v: 1, session } as const] };
   const listener: RevocationListener = {
     revoked(revocations) {
@@ -203,6 +220,9 @@ function watch(
           standing.end("token_revoked", why);
           run.ended("revoked", why, revocation);
         }
+        const { revoked } = revocation;
+        if (revoked.kind === "update" && revoked.policy_id === token.grant.policy)
+          update(revoked.version, revocation);
         for (const rule of rules) standing.close(rule);
         if (rules.length > 0) run.closed(rules, revocation);
       }

@@ -25,6 +25,11 @@ interface CommandEntry {
 const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
   auth: { summary: "register agents, publish policies, issue and revoke tokens", load: () => import("./auth.ts") },
+  alerts: { summary: "alerts that wait for the webhook that a policy names", load: () => import("./alert-commands.ts") },
+  bundle: {
+    summary: "carry policies, agents and revocations to machines that enforce them offline",
+    load: () => import("./bundle.ts"),
+  },
   policy: { summary: "show, check, explain and convert policies", load: () => import("./policy.ts") },
   profile: { summary: "list and show what agents get from their profiles", load: () => import("./profile.ts") },
   init: { summary: "write a policy for this folder", load: () => import("./init.ts") },

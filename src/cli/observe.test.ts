@@ -15,6 +15,7 @@ const source = (text: string, ceiling: string | null = null): PolicySource => ({
   sources: ["mine.toml"],
   files: [],
   notices: [],
+  withGranted: () => compilePolicy([]),
 });
 const get = (host: string, path = "/"): Action => ({
   kind: "http",

@@ -28,6 +28,8 @@ export interface PolicySource {
   readonly files: readonly string[];
   /** Lines for the person who started the run, e.g. that a policy file was found but not used. */
   readonly notices: readonly string[];
+  /** What would hold with another policy in the place of the token's. @throws Failure not_enforced_yet, policy_invalid */
+  withGranted(granted: Policy): CompiledPolicy;
 }
 
 export interface PolicyFlags {
@@ -67,11 +69,9 @@ export function findPolicy(
   workspace: string,
   profile: Policy | null = null,
 ): PolicySource {
-  const { sources, parts, notices } = gatherPolicies(flags, home, workspace, profile);
-  for (const { policy } of sources) {
-    const missing = unenforced(policy);
-    if (missing !== null) throw missing;
-  }
+  const { sources, parts, held, notices } = gatherPolicies(flags, home, workspace, profile);
+  for (const { policy } of sources) refuseUnenforced(policy);
+  const added = sources.filter(({ kind }) => kind === "profile" || kind === "allow");
   const read = sources.filter(({ kind }) => kind !== "profile" && kind !== "allow");
   return {
     policy: compilePolicy(parts),
@@ -81,7 +81,21 @@ export function findPolicy(
       .flatMap(({ name, policy }) => [name, ...(policy.document.upstream?.ca ?? [])])
       .filter((file) => file !== "-"),
     notices,
+    withGranted(granted) {
+      refuseUnenforced(granted);
+      const start = narrowable(granted);
+      const whole = granted.document.extendable
+        ? added.reduce((sum, { policy }) => extendPolicy(sum, policy), start)
+        : start;
+      return compilePolicy(parts.map((part, at) => (at === held ? whole : part)));
+    },
   };
+}
+
+/** @throws Failure not_enforced_yet */
+function refuseUnenforced(policy: Policy): void {
+  const missing = unenforced(policy);
+  if (missing !== null) throw missing;
 }
 
 /** @throws Failure policy_unreadable, policy_invalid, usage. */

@@ -12,7 +12,7 @@ function under(...texts: readonly string[]): PolicySource {
   const policy = compilePolicy(
     texts.map((text, at) => parsePolicy(`# zero_trust.runtime.v1\n${text}`, { name: `${at}.toml` })),
   );
-  return { policy, sources: ["profile claude"], files: [], notices: [] };
+  return { policy, sources: ["profile claude"], files: [], notices: [], withGranted: () => policy };
 }
 
 test("a ceiling that lists variables lets no other key of the caller's through, and the line says what is left", () => {

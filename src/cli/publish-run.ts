@@ -22,7 +22,7 @@ export function register(program: Command): void {
 
 async function publish(text: string, ports: readonly string[], flags: { json?: boolean }): Promise<void> {
   checkPublish(ports);
-  const session = findRunning(openHome(process.env).sessions, text);
+  const session = await findRunning(openHome(process.env), text);
   const opened: object[] = [];
   try {
     for (const port of ports) {

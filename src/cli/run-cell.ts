@@ -3,7 +3,6 @@
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
-import type { Revocation } from "#control/store/revocations.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, openGate } from "#enforce/gate.ts";
 import { createNameSums } from "#enforce/name-sums.ts";
@@ -21,12 +20,13 @@ import { buildTrust } from "#sandbox/trust.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
-import type { WatchedRun } from "./held-token.ts";
+import type { Alerts, AlertWay } from "./alerts.ts";
 import { openInnerApi } from "./inner-api.ts";
 import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { projectFiles } from "./policy-files.ts";
 import type { Run } from "./recorded-run.ts";
+import { followAuthority } from "./run-authority.ts";
 import { createRunPorts } from "./run-ports.ts";
 import { personsStreams } from "./run-terminal.ts";
 import { filesDetail, policyFiles } from "./shown-files.ts";
@@ -60,6 +60,7 @@ export async function runCell(
     onDecision(action, decision, seq) {
       listener(action, decision, seq);
       inner.decided(action, decision, seq);
+      if (decision.verdict === "deny" && action.kind !== "dns") alerts?.denied();
     },
     observation: run.observing?.observation ?? null,
     names,
@@ -68,16 +69,18 @@ export async function runCell(
   const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
   const inner = openInnerApi(run, gate, log, cell.user);
+  const trust = openUpstreamTrust({ caFiles: source.policy.upstream.caFiles });
+  const alerts = await openRunAlerts(run, { resolve, trust });
   const boundary: Boundary = openBoundary({
     gate,
     authority,
     resolve: ports.around(resolve),
-    upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
+    upstream: trust,
     inner: () => inner.socket(),
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
-  const watching = run.held?.watch(run.folder.id, authorityListener(run, log, boundary)) ?? null;
+  const watching = run.held === null ? null : followAuthority(run, run.held, gate, log, boundary);
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder, ports.add);
@@ -118,7 +121,20 @@ export async function runCell(
     names?.flush();
     block();
     removeIfEmpty(scratch);
+    await alerts?.close(lastAlerts);
   }
+}
+
+/** Milliseconds that the end of a run waits for its last alerts; what is left then is the next run's. */
+const lastAlerts = 2_000;
+
+/** Null where no policy wants alerts: then nothing of them is loaded. */
+async function openRunAlerts({ source, home, folder, flags }: Run, way: AlertWay): Promise<Alerts | null> {
+  const urls = source.policy.alertWebhooks;
+  if (urls.length === 0 || !flags.session) return null;
+  const { deliverOwed, openAlerts } = await import("./alerts.ts");
+  void deliverOwed(home, way, folder.id);
+  return openAlerts(home, folder.id, urls, way);
 }
 
 /** Failures of an upstream are no doing of the agent's. */
@@ -135,27 +151,6 @@ function decisionListener({ report, ending, caps, source, observing }: Run): Dec
       ending.begin({ kind: "max_requests", threshold: caps.requests, observed: (caps.requests ?? 0) + 1, seq });
     else if (strict && action.kind !== "dns" && !notViolations.includes(decision.reason))
       ending.begin({ kind: "policy_violation", threshold: 0, observed: 1, seq });
-  };
-}
-
-/** What is taken back while the run lives: written down, closed, and where nothing is left, ended without a grace. */
-function authorityListener({ ending, source }: Run, log: EventLog, boundary: Boundary): WatchedRun {
-  const tell = (change: string, why: string, revocation: Revocation | null) =>
-    log.append({
-      type: "authority.changed",
-      detail: { change, why, epoch: revocation?.epoch ?? null, time: revocation?.time ?? null },
-    });
-  return {
-    ended(kind, why, revocation) {
-      const seq = tell(kind, why, revocation);
-      boundary.cut();
-      if (kind === "boundary_lost" || source.policy.onRevoke === "kill")
-        ending.begin({ kind, threshold: null, observed: null, seq }, 0);
-    },
-    closed(rules, revocation) {
-      tell("rules_closed", rules.join(", "), revocation);
-      boundary.cut();
-    },
   };
 }
 

@@ -112,7 +112,7 @@ function actionText(action: JsonValue | undefined): string {
 function reasonText(decision: JsonValue | undefined): string {
   if (member(decision, "decision") === "allow") {
     const would = member(decision, "would_deny");
-    const observed = would === undefined ? "" : `, which would deny it (${member(would, "deny_reason")})`;
+    const observed = would === undefined ? "" : `, though the policy would deny it (${member(would, "deny_reason")})`;
     return ` by ${member(decision, "rule")}${observed}`;
   }
   const detail = member(decision, "detail");

@@ -57,25 +57,26 @@ async function end(verb: "stop" | "kill", texts: readonly string[], flags: StopF
       place: `sallyport ${verb}`,
       remedy: `Name one, or --all: see sallyport ps`,
     });
-  const { sessions } = openHome(process.env);
+  const home = openHome(process.env);
+  const { sessions } = home;
   const json = flags.json === true;
   // A run named twice, by its id and by `last`, is one.
   const wanted = new Map<string, Session>();
   const failed: unknown[] = [];
   for (const text of texts) {
     try {
-      const session = findRunning(sessions, text);
+      const session = await findRunning(home, text);
       wanted.set(session.folder.id, session);
     } catch (error) {
       failed.push(error);
     }
   }
-  if (flags.all) for (const session of runningSessions(sessions)) wanted.set(session.folder.id, session);
+  if (flags.all) for (const session of await runningSessions(home)) wanted.set(session.folder.id, session);
   const ids = [...wanted.keys()];
   const progress = startProgress(`waiting for ${ids.length === 1 ? ids[0] : `${ids.length} runs`} to end`);
   const ended: object[] = [];
   const ends = [...wanted.values()].map(async (session) => {
-    const over = verb === "stop" ? await stop(sessions, session, flags) : await kill(sessions, session);
+    const over = verb === "stop" ? await stop(sessions, session, flags) : await killRun(sessions, session);
     ended.push({ id: over.folder.id, state: stateText(over) });
     progress.clear();
     if (!json) printLine(over.folder.id);
@@ -99,7 +100,8 @@ async function stop(sessions: string, session: Session, { grace }: StopFlags): P
   return confirmed(await waitForEnd(sessions, session, recordTakes));
 }
 
-async function kill(sessions: string, session: Session): Promise<Session> {
+/** At once, with everything it has started; resolves when it is over. @throws Failure session_unreachable */
+export async function killRun(sessions: string, session: Session): Promise<Session> {
   try {
     await tellToEnd(session, "kill", {});
   } catch (error) {

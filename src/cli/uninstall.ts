@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { Failure } from "#core/failure.ts";
 import { measureTree, removeTree } from "#lib/file-tree.ts";
-import { madeRepairs, undoRepairs } from "#sandbox/repair/repairs.ts";
+import { madeRepairs, repairsFile, undoRepairs } from "#sandbox/repair/repairs.ts";
 import { ask } from "./ask.ts";
 import { installedCompletions } from "./completion.ts";
 import { homePath } from "./home.ts";
@@ -35,9 +35,6 @@ interface Item {
   /** True where only root may take it away. */
   readonly root: boolean;
 }
-
-/** What the kernel may take to end a cell, milliseconds. */
-const recordTakes = 10_000;
 
 /** What the record of past runs is made of. */
 const records = ["sessions", "log"];
@@ -113,11 +110,12 @@ function otherItems(): Item[] {
 }
 
 function machineItems(): Item[] {
-  return madeRepairs().flatMap(({ id, steps }) =>
-    steps
-      .filter((step) => step.kind === "file")
-      .map(({ path }) => ({ ...item(path, `made by doctor --fix (${id})`), root: true })),
+  const repairs = madeRepairs();
+  const files = repairs.flatMap(({ id, steps }) =>
+    steps.filter((step) => step.kind === "file").map(({ path }) => item(path, `made by doctor --fix (${id})`)),
   );
+  const record = repairs.length === 0 ? [] : [item(repairsFile, "what doctor --fix did")];
+  return [...files, ...record].map((each) => ({ ...each, root: true }));
 }
 
 function item(path: string, what: string): Item {
@@ -138,8 +136,8 @@ function printItems(items: readonly Item[]): void {
 /** @throws Failure home_busy while a session runs, and where one does not end when it is told to. */
 async function endRuns(sessions: string, force: boolean): Promise<void> {
   if (!existsSync(sessions)) return;
-  const { killHolder, runningSessions, waitForEnd } = await import("./running.ts");
-  const running = runningSessions(sessions);
+  const [{ runningSessions }, { killRun }] = await Promise.all([import("./running.ts"), import("./stop.ts")]);
+  const running = await runningSessions({ sessions, log: join(dirname(sessions), "log") });
   if (running.length === 0) return;
   if (!force)
     throw new Failure(
@@ -150,10 +148,7 @@ async function endRuns(sessions: string, force: boolean): Promise<void> {
         remedy: "End it with sallyport stop --all, or say --force.",
       },
     );
-  for (const session of running) {
-    killHolder(session);
-    await waitForEnd(sessions, session, recordTakes);
-  }
+  for (const session of running) await killRun(sessions, session);
 }
 
 function removeAll(items: readonly Item[]): { removed: string[]; left: string[] } {

@@ -10,7 +10,7 @@ import { findSession } from "#session/store.ts";
 import type { Home } from "./home.ts";
 
 /** The folder of the home's log that holds such runs. */
-export function unkeptRuns(home: Home): string {
+export function unkeptRuns(home: Pick<Home, "log">): string {
   return join(home.log, "runs");
 }
 

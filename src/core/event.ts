@@ -28,6 +28,7 @@ export interface LifecycleEvent {
     | "control.received"
     | "workspace.restored"
     | "authority.changed"
+    | "policy.updated"
     | "agent.noted"
     | "agent.spawned"
     | "agent.returned"

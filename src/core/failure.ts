@@ -16,6 +16,7 @@ export type FailureCode =
   | "policy_exists"
   | "policy_unknown"
   | "attestation_failed"
+  | "bundle_invalid"
   | "token_invalid"
   | "token_expired"
   | "token_revoked"

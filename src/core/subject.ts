@@ -18,5 +18,7 @@ export interface Subject {
     readonly task: string | null;
     /** Agents, from the one that was granted it to this one. */
     readonly chain: readonly string[];
+    /** The bundle in force, where this machine is under one. */
+    readonly bundle: { readonly version: number; readonly digest: string } | null;
   } | null;
 }

@@ -88,6 +88,8 @@ export interface LendingGate extends Gate {
   /** Takes these from what is left. @throws RangeError where fewer are left */
   lend(requests: number): void;
   giveBack(requests: number): void;
+  /** From the next action on this policy holds, and events and denials say so. */
+  replacePolicy(policy: CompiledPolicy, subject: Subject): void;
 }
 
 export function openGate(options: GateOptions): LendingGate {
@@ -95,8 +97,8 @@ export function openGate(options: GateOptions): LendingGate {
 }
 
 class RunGate implements LendingGate {
-  readonly subject: Subject;
-  readonly #policy: CompiledPolicy;
+  subject: Subject;
+  #policy: CompiledPolicy;
   readonly #log: EventLog;
   readonly #onDecision: DecisionListener;
   readonly #observation: Observation | null;
@@ -126,6 +128,11 @@ class RunGate implements LendingGate {
 
   giveBack(requests: number): void {
     this.#requestsLeft += requests;
+  }
+
+  replacePolicy(policy: CompiledPolicy, subject: Subject): void {
+    this.#policy = policy;
+    this.subject = subject;
   }
 
   judge(action: Action, effect: Effect): void {

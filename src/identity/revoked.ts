@@ -10,6 +10,8 @@ export type Revoked =
   | { readonly kind: "agent"; readonly agent_id: string }
   | { readonly kind: "key"; readonly key: number }
   | { readonly kind: "policy"; readonly policy_id: string; readonly version: number }
+  /** Not taken back but changed: tasks under any version of it that run now go on under this one. */
+  | { readonly kind: "update"; readonly policy_id: string; readonly version: number }
   | { readonly kind: "capability"; readonly agent_id: string; readonly rule: string };
 
 /** What of a token a revocation can name. */
@@ -35,7 +37,8 @@ export function endedBy(revoked: Revoked, { grant, narrowings, revocationIds, ke
         ? `policy ${grant.policy} version ${grant.policy_version} was revoked`
         : null;
     case "capability":
-      return null; // closes a rule, and leaves the rest
+    case "update":
+      return null; // changes what passes, and leaves the rest
   }
 }
 

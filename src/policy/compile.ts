@@ -35,6 +35,8 @@ export interface CompiledPolicy {
   readonly dnsDeny: "answer" | "nxdomain";
   /** Who an agent must prove to be; `issuers` null: nobody need vouch for it. */
   readonly identity: { readonly required: boolean; readonly issuers: readonly string[] | null };
+  /** Where each denial's event is sent: what every policy says. */
+  readonly alertWebhooks: readonly string[];
   /** What happens to a run whose token is revoked or expires. */
   readonly onRevoke: "kill" | "cut";
   /** bytes */
@@ -62,6 +64,9 @@ export function compilePolicy(policies: readonly Policy[]): CompiledPolicy {
     upstream: mergeUpstream(policies),
     dnsDeny: policies.some(({ document }) => document.network?.dns_deny === "nxdomain") ? "nxdomain" : "answer",
     identity: mergeIdentity(policies),
+    alertWebhooks: [
+      ...new Set(policies.map(({ document }) => document.violation?.alert_webhook).filter((url) => url !== undefined)),
+    ],
     onRevoke: cuts(policies) ? "cut" : "kill",
     maxInspectBytes: inspect.length === 0 ? 2 ** 20 : Math.min(...inspect),
     both: createBoth(),

@@ -363,7 +363,12 @@ export const schema: Keys = {
         doc: "What happens to a run whose token was revoked or has expired: `kill` ends its processes at once, `cut` closes everything it has open and lets nothing more pass.",
         absent: "`kill`",
       },
-      alert_webhook: { shape: text("url"), doc: "Where each denial's event is sent.", enforced: false },
+      alert_webhook: {
+        shape: text("url"),
+        doc: "Where each denial's event is sent: a POST of its JSON, signed (`Sallyport-Signature`), tried again until it is taken.",
+        absent: "nowhere",
+        operator: true,
+      },
     }),
   },
 };

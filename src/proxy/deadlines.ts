@@ -11,6 +11,9 @@ export interface Timed {
 
 export const never = Number.POSITIVE_INFINITY;
 
+/** What expired is ended in pieces: a thousand refusals at once, each an event and an answer, would keep everybody waiting. */
+const mostAtOnce = 25;
+
 export class Deadlines {
   /** Seconds since the boundary was opened. */
   now = 0;
@@ -41,6 +44,19 @@ export class Deadlines {
 
   #tick(): void {
     this.now += 1;
-    for (const timed of this.#watched) if (timed.deadline < this.now) timed.expired();
+    this.#sweep(this.#watched.values());
+  }
+
+  #sweep(rest: SetIterator<Timed>): void {
+    let expired = 0;
+    for (let next = rest.next(); next.done !== true; next = rest.next()) {
+      if (next.value.deadline >= this.now) continue;
+      next.value.expired();
+      expired += 1;
+      if (expired === mostAtOnce) {
+        setImmediate(() => this.#sweep(rest));
+        return;
+      }
+    }
   }
 }

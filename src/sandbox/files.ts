@@ -109,6 +109,13 @@ function refuseRead(path: string, pattern: string, { home, sallyportHome }: File
   if (neverWhole.includes(path))
     throw refused(pattern, `the cell has a ${path} of its own`, "Name what in it is meant.");
   if (never.some((at) => isWithin(path, at))) throw refused(pattern, "it is the kernel's", null);
+  const facts = lstatSync(path);
+  if (!facts.isFile() && !facts.isDirectory())
+    throw refused(
+      pattern,
+      `${path} is neither a file nor a folder`,
+      "A socket would be a way out that no rule sees: let the agent reach the service by host.sallyport.internal:PORT.",
+    );
 }
 
 function refuseWrite(path: string, pattern: string, places: FilePlaces): void {

@@ -54,6 +54,19 @@ test("remotes, branches and the user come back; git reads them as the agent wrot
   );
 });
 
+test("what another run or the person has set meanwhile stays", () => {
+  const mine = `${base}[branch "mine"]\n\tremote = origin\n`;
+  const theirs = `${base}[branch "theirs"]\n\tremote = origin\n[alias]\n\tst = status\n`;
+  const { text, carried } = carryOver(base, mine, theirs);
+  assert.deepEqual(carried, ["branch.mine.remote"]);
+  assert.deepEqual(
+    gitReads(text ?? "")
+      .split("\n")
+      .sort(),
+    gitReads(`${theirs}[branch "mine"]\n\tremote = origin\n`).split("\n").sort(),
+  );
+});
+
 test("a removed remote is removed", () => {
   const { text, carried } = carryOver(base, base.slice(0, base.indexOf("[remote")), base);
   assert.deepEqual(carried, ["remote.origin.url", "remote.origin.fetch"]);

@@ -130,14 +130,16 @@ export function carryOver(before: string, after: string, host: string): CarriedO
   const carried = [...new Set([...changed, ...missing].filter(isHarmless).map(fullName))];
   if (carried.length === 0) return { text: null, carried, dropped };
   const lines = host.split("\n");
+  // Names that the agent left alone stay as they are now: another run, or the person, may have set them meanwhile.
+  const touched = new Set(carried);
+  const isTouched = (entry: Entry) => isHarmless(entry) && touched.has(fullName(entry));
   const out = new Set<number>();
-  for (const entry of kept)
-    if (isHarmless(entry)) for (let at = entry.lines[0]; at <= entry.lines[1]; at++) out.add(at);
+  for (const entry of kept) if (isTouched(entry)) for (let at = entry.lines[0]; at <= entry.lines[1]; at++) out.add(at);
   const text = lines
     .filter((_, at) => !out.has(at))
     .join("\n")
     .replace(/\n*$/, "\n");
-  return { text: withoutEmptySections(text) + write(is.filter(isHarmless)), carried, dropped };
+  return { text: withoutEmptySections(text) + write(is.filter(isTouched)), carried, dropped };
 }
 
 /**

@@ -4,7 +4,7 @@
 // does; conditions that are not about the folder (`onbranch:`, `hasconfig:`) count as not met.
 
 import { lstatSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Entry, parseGitConfig } from "./git-config.ts";
 
 /** In the cell: programs that git asks for a password, and to reach a host by SSH. */
@@ -40,14 +40,27 @@ export interface GitQuestion {
 /** The text of /etc/gitconfig in the cell. */
 export function gitSettings(question: GitQuestion): string {
   const found = new Map<string, string>();
-  for (const file of ["/etc/gitconfig", join(question.home, ".config/git/config"), join(question.home, ".gitconfig")])
-    for (const [key, value] of settingsOf(file, question, 0)) found.set(key, value);
+  for (const [key, value] of personsSettings(question)) if (kept.has(key) && isOneLine(value)) found.set(key, value);
   let text = `[core]\n\taskPass = ${gitPrograms.askpass}\n\tsshCommand = ${gitPrograms.ssh}\n`;
   for (const [key, value] of found) {
     const [section, name] = key.split(".");
     text += `[${section}]\n\t${name} = "${value.replace(/["\\]/g, "\\$&")}"\n`;
   }
   return text;
+}
+
+/** A folder of the work tree from which git on the host runs hooks, because the person's own settings say so. */
+export function personsHooks(question: GitQuestion): string | null {
+  const value = personsSettings(question).findLast(([key]) => key === "core.hookspath")?.[1];
+  if (!value) return null;
+  return value.startsWith("~/") ? join(question.home, value.slice(2)) : resolve(question.workspace, value);
+}
+
+/** Keys without a subsection, and their values; the last of a key counts. */
+function personsSettings(question: GitQuestion): [string, string][] {
+  return ["/etc/gitconfig", join(question.home, ".config/git/config"), join(question.home, ".gitconfig")].flatMap(
+    (file) => settingsOf(file, question, 0),
+  );
 }
 
 function settingsOf(file: string, question: GitQuestion, depth: number): [string, string][] {
@@ -58,8 +71,7 @@ function settingsOf(file: string, question: GitQuestion, depth: number): [string
     if (key === "path" && includes(entry, file, question)) {
       const path = value.startsWith("~/") ? join(question.home, value.slice(2)) : value;
       found.push(...settingsOf(path.startsWith("/") ? path : join(dirname(file), path), question, depth + 1));
-    } else if (subsection === null && kept.has(`${section}.${key}`) && isOneLine(value))
-      found.push([`${section}.${key}`, value]);
+    } else if (subsection === null) found.push([`${section}.${key}`, value]);
   }
   return found;
 }

@@ -5,6 +5,7 @@ import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isWithin } from "#lib/file-path.ts";
 import type { Files } from "./files.ts";
+import { personsHooks } from "./git-identity.ts";
 import { type Guarded, guardShared, guardWorkspace } from "./guard.ts";
 
 export interface GuardQuestion {
@@ -13,11 +14,14 @@ export interface GuardQuestion {
   readonly files: Files | null;
   /** Never shown. */
   readonly sallyportHome: string;
+  /** Of the person, on the host. */
+  readonly home: { readonly path: string };
 }
 
 /** The workspace first. */
-export function guardAll({ workspace, readOnly, files, sallyportHome }: GuardQuestion): Guarded[] {
-  const whole = guardWorkspace(workspace, readOnly);
+export function guardAll({ workspace, readOnly, files, sallyportHome, home }: GuardQuestion): Guarded[] {
+  const hooks = personsHooks({ home: home.path, workspace });
+  const whole = guardWorkspace(workspace, hooks === null ? readOnly : [...readOnly, hooks]);
   const writable = files?.write ?? [];
   const guarded = [files?.workspace === "read" ? whereWritable(whole, writable) : whole];
   const shared = files?.workspace === "read" ? null : sharedGit(workspace);

@@ -16,6 +16,7 @@ import { type BeginOptions, type BegunCell, beginCell } from "./begin.ts";
 import { type Doors, type OpenDoors, openDoors } from "./doors.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { type End, fetchEnd } from "./first-process.ts";
+import type { Guarded } from "./guard.ts";
 import { guardAll } from "./guard-all.ts";
 import { noteRun } from "./interrupted.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
@@ -26,7 +27,6 @@ import { openStdio, type Stdio } from "./stdio.ts";
 import { signalBelow } from "./tree.ts";
 import type { HostUser } from "./user.ts";
 import type { View } from "./view.ts";
-import type { Guarded } from "./guard.ts";
 
 export type { Doors } from "./doors.ts";
 

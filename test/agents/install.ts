@@ -39,7 +39,7 @@ function pythonAgents(): string {
   const locks = ["uv.txt", "requirements.txt"].map((file) => join(manifest, file));
   const python = systemPython();
   const stamp = createHash("sha256")
-    .update([python, process.arch, ...locks.map((file) => readFileSync(file, "utf8"))].join("\n"))
+    .update([python, process.arch, "compiled", ...locks.map((file) => readFileSync(file, "utf8"))].join("\n"))
     .digest("hex");
   const folder = join(cacheFolder(), `agents-python-${stamp.slice(0, 12)}`);
   if (existsSync(join(folder, "stamp"))) return folder;
@@ -53,19 +53,9 @@ function pythonAgents(): string {
   const own = join(folder, "bin", "python");
   const [uv = "", requirements = ""] = locks;
   run(own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", uv);
-  run(
-    join(folder, "bin", "uv"),
-    "pip",
-    "install",
-    "--quiet",
-    "--python",
-    own,
-    "--require-hashes",
-    "--only-binary",
-    ":all:",
-    "-r",
-    requirements,
-  );
+  const uvInstall = ["pip", "install", "--quiet", "--python", own, "--require-hashes", "--only-binary", ":all:"];
+  // Compiled here: a cell sees this folder read-only, and would compile half of it at every start.
+  run(join(folder, "bin", "uv"), ...uvInstall, "--compile-bytecode", "-r", requirements);
   writeFileSync(join(folder, "stamp"), stamp);
   return folder;
 }

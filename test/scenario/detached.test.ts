@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { collect, openPlace, type Place, program, type Ran } from "./program.ts";
@@ -26,10 +26,10 @@ async function detach(command: readonly string[], flags: readonly string[] = [])
   return ran.stdout.trim();
 }
 
-async function until<T>(what: string, look: () => T | Promise<T>): Promise<T> {
+async function until<T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<T>> {
   for (const end = Date.now() + 15_000; ; ) {
     const found = await look();
-    if (found) return found;
+    if (found) return found as NonNullable<T>;
     assert.ok(Date.now() < end, `never: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -210,6 +210,34 @@ test("a signal ends the watching and not the run; two may watch at once", async 
   assert.deepEqual(left(), []);
 });
 
+test("a watcher that takes nothing holds the agent up for seconds and not for ever, and is told so", async () => {
+  const id = await detach(["sh", "-c", 'while ! [ -e flood ]; do sleep 0.05; done; exec yes "$(seq 1000)"']);
+  const child = place.start(["attach", id]);
+  const ended = collect(child);
+  const attached = async () => (await listed(id))?.attached;
+  await until("it is attached", async () => (await attached()) === 1);
+  child.kill("SIGSTOP");
+  writeFileSync(join(place.workspace, "flood"), "");
+  await until("it is let go", async () => (await attached()) === 0);
+  const size = () => statSync(join(place.home, "sessions", id, "stdout.log")).size;
+  const before = size();
+  await until("the agent prints on", () => size() > before);
+  child.kill("SIGCONT");
+  assert.equal((await ended).code, 1);
+  assert.match((await ended).stderr, /taken nothing for too long.*session_unreachable/);
+  assert.equal((await place.run(["kill", id])).code, 0);
+});
+
+test("whoever watches a run whose sallyport is killed is told that it is gone", async () => {
+  const id = await detach(staying);
+  const ended = collect(place.start(["attach", id]));
+  const { pid } = await until("it is attached", async () => (await list()).find(({ attached }) => attached === 1));
+  process.kill(pid as number, "SIGKILL");
+  const { code, stderr } = await ended;
+  assert.equal(code, 1);
+  assert.match(stderr, /its boundary is gone.*session_not_running/);
+});
+
 test("stop gives the grace that it is told, and an agent that uses it has its last word", async () => {
   const id = await detach(["sh", "-c", "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done"]);
   await printed(id, "ready");
@@ -319,6 +347,25 @@ test("a run in somebody's hands is listed and ended like one in nobody's", async
   await until("it answers", async () => (await listed(one?.id ?? ""))?.state === "running");
   assert.equal((await place.run(["kill", "last"])).code, 0);
   assert.equal((await over).code, 120);
+});
+
+test("a run that is kept as no session is listed, watched and ended like any other", async () => {
+  const child = place.start(["run", "--quiet", "--no-session", "--", ...staying]);
+  const over = collect(child);
+  const one = await until("it is listed", async () => (await list())[0]);
+  assert.deepEqual([one.pid, one.state, one.command], [child.pid, "running", staying]);
+  assert.match((await place.run(["ps"])).stdout, new RegExp(`${one.id} +local +sh -c .* +0/0 +running\n`));
+  const stopped = await place.run(["stop", "--json", "last"]);
+  assert.deepEqual(JSON.parse(stopped.stdout), [{ id: one.id, state: "ended" }]);
+  assert.equal((await over).code, 120);
+  assert.deepEqual(await list(), []);
+  const lost = place.start(["run", "--quiet", "--no-session", "--", ...staying]);
+  const gone = collect(lost);
+  await until("it is listed", async () => (await list())[0]);
+  lost.kill("SIGKILL");
+  await gone;
+  assert.deepEqual(await list(), [], "nobody answers there any more");
+  assert.equal((await place.run(["kill", "--all"])).code, 0);
 });
 
 test("a home deeper than a socket's path may be long changes nothing", async () => {

@@ -94,6 +94,7 @@ test("a limit of no user namespaces is shown, lifted for now and for later, prov
   assert.match(fix, /Done\. .*\n(?:.*\n)*A cell can start on this machine\.\n$/);
   assert.match(after, /^15000\n# Made by .*\nuser\.max_user_namespaces = 15000\nit runs\n/);
   assert.match(after, /\/etc\/sysctl\.d\/60-sallyport\.conf .* made by doctor --fix \(user_namespaces\)/);
+  assert.match(after, /\/var\/lib\/sallyport\/repairs\.json .* what doctor --fix did/);
   assert.match(undone, /\n0\n\/etc\/sysctl\.d:\n\n\/var\/lib:\n$/);
 });
 

@@ -148,6 +148,8 @@ const refused: readonly [about: string, policy: string, code: string, says: RegE
   ["the system, to write", 'allow_write = ["/usr/bin"]', "path_refused", /system/],
   ["the person's keys, to write", 'allow_write = ["~/.ssh"]', "path_refused", /~\/\.ssh/],
   ["the workspace, to be closed", 'deny = ["."]', "path_refused", /workspace itself/],
+  ["a socket", 'allow_read = ["DATA/socket"]', "path_refused", /a way out that no rule sees/],
+  ["a socket among what a pattern finds", 'allow_write = ["DATA/s*t"]', "path_refused", /neither a file nor a folder/],
   ["a path that begins nowhere", 'allow_read = ["data"]', "policy_invalid", /where it begins/],
   ["everything", 'allow_read = ["/"]', "policy_invalid", /whole machine/],
   ["a default that opens all", 'default = "allow"', "not_enforced_yet", /filesystem\.default/],
@@ -156,6 +158,11 @@ const refused: readonly [about: string, policy: string, code: string, says: RegE
 for (const [about, policy, code, says] of refused) {
   test(`refused, with its reason: ${about}`, async () => {
     symlinkSync(join(data, "agent"), join(data, "link"));
+    execFileSync("/usr/bin/python3", [
+      "-c",
+      "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])",
+      join(data, "socket"),
+    ]);
     const file = place.policy(section(policy));
     const ran = await place.run(["run", "--json", "--policy", file, "--", "echo", "ran"], { env: { HOME: person } });
     assert.equal(ran.code, 125);

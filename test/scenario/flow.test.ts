@@ -123,3 +123,18 @@ test("a cap that is reached by the very last line is not exceeded", async () => 
   assert.equal(ran.stdout, "1\n2\n3\n");
   assert.equal(place.record().termination, null);
 });
+
+test("a violation that ends the run is named with its event; a name that is only looked up is none", async () => {
+  const policy = place.policy("[execution]\nterminate_on_policy_violation = true\n");
+  const looked = await typed(`sallyport run --policy ${policy} -- getent hosts example.com`);
+  assert.notEqual(looked.code, 121, looked.stderr);
+  assert.equal(place.record().termination, null);
+  const ran = await typed(`sallyport run --policy ${policy} -- sh -c "curl -s http://example.com/x; sleep 60"`);
+  assert.equal(ran.code, 121, ran.stderr);
+  const { kind, threshold, observed, seq } = place.record().termination as { [name: string]: unknown };
+  const denied = place.events().find((event) => event.action?.kind === "http");
+  assert.deepEqual(
+    { kind, threshold, observed, seq },
+    { kind: "policy_violation", threshold: 0, observed: 1, seq: denied?.seq },
+  );
+});

@@ -101,6 +101,25 @@ test("a worktree works: commits arrive in the repository it belongs to", async (
   assert.equal(git(tree, "status", "--short"), "");
 });
 
+test("two agents in two worktrees at once both get their branches and settings home", async () => {
+  const main = repository();
+  const trees = ["left", "right"].map((name) => {
+    git(main, "worktree", "add", "-q", "-b", name, `${main}-${name}`);
+    return { name, path: `${main}-${name}` };
+  });
+  const children = trees.map(({ name, path }) => {
+    const script = `echo up; read go; echo ${name} > ${name} && git add ${name} && git commit -qm ${name} && git config branch.${name}.remote origin`;
+    return place.start(["run", "--", "sh", "-c", script], { cwd: path, env: env() });
+  });
+  await Promise.all(children.map((child) => once(child.stdout as NodeJS.ReadableStream, "data")));
+  for (const child of children) child.stdin?.write("go\n");
+  await Promise.all(children.map((child) => once(child, "close")));
+  for (const { name } of trees) {
+    assert.equal(git(main, "log", "-1", "--format=%s", name), `${name}\n`);
+    assert.equal(git(main, "config", `branch.${name}.remote`), "origin\n");
+  }
+});
+
 test("in a worktree the shared repository's hooks and settings are as guarded as one's own", async () => {
   const main = repository();
   const tree = `${main}-tree`;
@@ -129,6 +148,28 @@ test("a .git file that names a repository which does not name it back opens noth
   assert.match(ran.stdout, /not a git repository/);
   assert.match(ran.stdout, /No such file|cannot access/);
   assert.equal(readFileSync(join(other, ".git/HEAD"), "utf8"), "ref: refs/heads/main\n");
+});
+
+test("hooks of the work tree, which the repository's or the person's settings name, cannot be changed", async () => {
+  for (const where of ["repository", "person"]) {
+    const path = repository();
+    const trap = join(place.root, `trap-${count}`);
+    if (where === "repository") git(path, "config", "core.hooksPath", "hooks/_");
+    else git(path, "config", "--global", "core.hooksPath", "hooks/_");
+    mkdirSync(join(path, "hooks/_"), { recursive: true });
+    const plant = `mkdir -p hooks/_; printf '#!/bin/sh\\ntouch ${trap}\\n' > hooks/_/pre-commit; chmod +x hooks/_/pre-commit; true`;
+    await run(path, plant);
+    git(path, "commit", "-q", "--allow-empty", "-m", "after");
+    assert.equal(existsSync(trap), false, where);
+    rmSync(join(path, "hooks"), { recursive: true });
+    await run(path, plant);
+    git(path, "commit", "-q", "--allow-empty", "-m", "after");
+    assert.equal(existsSync(trap), false, `${where}, where there was none`);
+    // Without a cell it does run: else this would show nothing.
+    execFileSync("sh", ["-c", plant], { cwd: path });
+    git(path, "commit", "-q", "--allow-empty", "-m", "after");
+    assert.ok(existsSync(trap));
+  }
 });
 
 /** Ways to leave a repository below this one that runs something when git on the host goes into it. `$T` is what it would run. */

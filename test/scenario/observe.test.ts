@@ -51,6 +51,11 @@ test("what would be denied passes and says so; private space stays closed; the e
   assert.deepEqual(record.suggestion?.allow, ["build.invalid:8443", "registry.invalid"]);
   const verified = await place.run(["audit", "verify", "last"]);
   assert.equal(verified.code, 0, verified.stdout);
+  assert.match((await place.run(["sessions", "show", "last"])).stdout, /^observed .*policy suggest/m);
+  assert.match(
+    (await place.run(["sessions", "events", "last"])).stdout,
+    /by observe, though the policy would deny it \(domain_not_allowed\)/,
+  );
 });
 
 test("the suggested policy, taken as it stands, lets the same run pass without a denial by policy", async () => {

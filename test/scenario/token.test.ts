@@ -9,6 +9,7 @@ import { collect, openPlace, type Place } from "./program.ts";
 
 let place: Place;
 let server: TestServer;
+let policyFile = "";
 const host = "api.example.test";
 
 before(async () => {
@@ -24,11 +25,11 @@ before(async () => {
     },
   });
   const hosts = { [host]: server.port };
-  const file = place.policy(placedPolicy({ caFile: authority.caFile, hosts }));
+  policyFile = place.policy(placedPolicy({ caFile: authority.caFile, hosts }));
   for (const args of [
     ["init"],
     ["create-agent", "--agent-id", "support-bot", "--owner", "you@example.com"],
-    ["create-policy", "--policy-id", "support", "--file", file],
+    ["create-policy", "--policy-id", "support", "--file", policyFile],
   ])
     assert.equal((await place.run(["auth", ...args])).code, 0, args.join(" "));
 });
@@ -55,6 +56,7 @@ test("a run is its token's agent, under its policy, and every event says so", as
   for (const event of place.events()) {
     assert.deepEqual(event.subject, {
       agent_id: "support-bot",
+      bundle: null,
       chain: ["support-bot"],
       owner: "you@example.com",
       policy_id: "support",
@@ -200,4 +202,30 @@ test("a token whose time is over ends the run that it began", async () => {
   const ran = await run(await issue("--ttl", "2s"), ["sleep", "60"]);
   assert.equal(ran.code, 120, ran.stderr);
   assert.equal((place.record().termination as { kind: string }).kind, "expired");
+});
+
+test("a policy that is updated live holds for the running task at once, and closes what it does not allow", async () => {
+  await place.run(["auth", "create-policy", "--policy-id", "live", "--file", policyFile]);
+  const issued = await place.run(["auth", "issue-token", "--agent-id", "support-bot", "--policy-id", "live"]);
+  const script = `curl -sSN https://${host}/slow; echo "cut"; curl -sS https://${host}/after`;
+  const child = place.start(["run", "--", "sh", "-c", script], { env: { SALLYPORT_TOKEN: issued.stdout.trim() } });
+  const begun = Promise.withResolvers<void>();
+  child.stdout?.on("data", (chunk: Buffer) => {
+    if (chunk.includes("begun")) begun.resolve();
+  });
+  const ended = collect(child);
+  await begun.promise;
+  const narrower = place.policy('# zero_trust.runtime.v1\n[network]\nallow = ["elsewhere.example.test"]\n');
+  const updated = await place.run(["auth", "update-policy", "--policy-id", "live", "--file", narrower, "--live"]);
+  assert.match(updated.stdout, /policy live version 2/);
+  const ran = await ended;
+  assert.match(ran.stdout, /begun\ncut\n.*"policy_version":2.*"deny_reason":"domain_not_allowed"/);
+  const events = place.events();
+  assert.ok(
+    events.some(
+      ({ type, detail }) => type === "authority.changed" && JSON.stringify(detail).includes("policy_updated"),
+    ),
+  );
+  assert.equal(events.at(-1)?.subject?.policy_version, 2);
+  assert.equal((await place.run(["audit", "verify", "last"])).code, 0);
 });

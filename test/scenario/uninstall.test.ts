@@ -77,9 +77,12 @@ test("nothing goes without a yes: nobody to ask is an error, and JSON only lists
   assert.ok(existsSync(join(place.home, "keys")));
 });
 
-test("a running session is a reason to stop; --force ends it first", async () => {
+test("a running session is a reason to stop; --force ends it first", async (t) => {
   const run = place.start(["run", "--", "sh", "-c", "echo up; exec sleep 600"], { env: env() });
-  await once(run.stdout as NodeJS.ReadableStream, "data");
+  t.after(() => run.kill("SIGKILL"));
+  const early = once(run, "exit").then(() => assert.fail("the run ended before it was told to"));
+  await Promise.race([once(run.stdout as NodeJS.ReadableStream, "data"), early]);
+  early.catch(() => {});
   const refused = await place.run(["uninstall", "--yes", "--json"], { env: env() });
   assert.equal(refused.code, 125);
   assert.equal((JSON.parse(refused.stderr) as { error: { code: string } }).error.code, "home_busy");

@@ -16,7 +16,6 @@ import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import { createLineWriter, type LineWriter, maxLine } from "./line.ts";
-import { requestRoom } from "./request-line.ts";
 
 /** What waits for an event to be on disk. MUST NOT throw. Exactly one of the two is called, once, never inside `append`. */
 export interface Written {
@@ -47,6 +46,8 @@ export interface EventLog {
   readonly head: string;
   /** Bytes of the file that write(2) has taken. */
   readonly bytes: number;
+  /** The subject of every event that is appended from now on. */
+  subjectChanged(subject: Subject): void;
   readonly counts: ActionCounts;
   /** SHA-256 (hex) of those bytes, read back when the log was closed; MUST NOT be asked before. */
   digest(): string;
@@ -88,7 +89,7 @@ class FileEventLog implements EventLog {
   bytes = 0;
   readonly #counts = { allowed: 0, denied: 0, requests: 0, dns_allowed: 0, dns_denied: 0 };
   readonly #options: EventLogOptions;
-  readonly #lines: LineWriter;
+  #lines: LineWriter;
   readonly #flush = () => this.#endOfTurn();
   #fd: number;
   #slab = Buffer.allocUnsafeSlow(newSlabSize);
@@ -111,6 +112,10 @@ class FileEventLog implements EventLog {
     this.#fd = fd;
     this.#options = options;
     this.#lines = createLineWriter(options.subject);
+  }
+
+  subjectChanged(subject: Subject): void {
+    this.#lines = createLineWriter(subject);
   }
 
   get counts(): ActionCounts {
@@ -150,7 +155,7 @@ class FileEventLog implements EventLog {
   /** Puts the line behind what is pending, and says where it ends. */
   #put(event: Event, seq: number, time: string): number {
     if (event.type === "action" && event.action.kind === "http") {
-      this.#makeRoom(requestRoom);
+      this.#makeRoom(this.#lines.request.room);
       const { action, decision } = event;
       const end = this.#lines.request.write(this.#slab, this.#used, action, decision, seq, this.head, time);
       if (end >= 0) return end;
@@ -197,7 +202,7 @@ class FileEventLog implements EventLog {
   #makeRoom(size: number): void {
     if (this.#used + size <= this.#slab.length) return;
     this.#write();
-    if (size > this.#slab.length) this.#slab = Buffer.allocUnsafeSlow(slabSize);
+    if (size > this.#slab.length) this.#slab = Buffer.allocUnsafeSlow(Math.max(size, slabSize));
   }
 
   #endOfTurn(): void {

@@ -11,10 +11,8 @@ import type { Decision, Deny } from "#core/decision.ts";
 import type { Event, JsonValue } from "#core/event.ts";
 import type { Subject } from "#core/subject.ts";
 import { canonicalJson, canonicalString, wellFormed } from "#lib/canonical-json.ts";
-import { createRequestLineWriter, type RequestLineWriter } from "./request-line.ts";
+import { createRequestLineWriter, maxText, type RequestLineWriter } from "./request-line.ts";
 
-/** UTF-16 units of one text that are kept in a line. */
-const maxText = 8192;
 /** UTF-16 units of a lifecycle event's whole detail. */
 const maxDetail = 65_536;
 /** UTF-16 units of a line that no event exceeds; the verifier reads no longer ones. */
@@ -38,7 +36,12 @@ export function createLineWriter(subject: Subject): LineWriter {
     policy_version: subject.policy_version,
     ...(subject.token === null
       ? {}
-      : { chain: subject.token.chain, task: subject.token.task, token_id: subject.token.jti }),
+      : {
+          bundle: subject.token.bundle,
+          chain: subject.token.chain,
+          task: subject.token.task,
+          token_id: subject.token.jti,
+        }),
   })},"time":"`;
   const decisions = new WeakMap<Decision, string>();
 

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { boolean, constantFrom, assert as holds, integer, property, record, string } from "fast-check";
+import { boolean, constantFrom, assert as holds, integer, oneof, property, record, string } from "fast-check";
 import type { HttpAction } from "#core/action.ts";
 import type { Decision } from "#core/decision.ts";
 import { allow, deny, request, subjectOf } from "#test/log/sample.ts";
 import { createLineWriter } from "./line.ts";
-import { requestRoom } from "./request-line.ts";
 
 const lines = createLineWriter(subjectOf("20261121-124652-7f3a9c"));
-const out = Buffer.alloc(requestRoom + 8);
+const out = Buffer.alloc(lines.request.room + 8);
 const time = "2026-11-21T12:46:52.345Z";
 
 /** What the direct writer makes of it; null where it leaves it to the other. */
@@ -16,7 +15,7 @@ function direct(action: HttpAction, decision: Decision, seq: number): string | n
   out.fill(0);
   const end = lines.request.write(out, 4, action, decision, seq, "ab".repeat(32), time);
   if (end < 0) return null;
-  assert.ok(end - 4 < requestRoom, `${end} bytes`);
+  assert.ok(end - 4 < lines.request.room, `${end} bytes`);
   return out.toString("utf8", 4, end);
 }
 
@@ -48,7 +47,8 @@ const left: readonly (readonly [title: string, action: HttpAction, decision?: De
   ["DEL", { ...plain, method: "\u007f" }],
   ["what is not ASCII", { ...plain, host: "é" }],
   ["an upgrade", { ...plain, upgrade: "websocket" }],
-  ["a path that is to be cut", { ...plain, path: `/${"a".repeat(20_000)}` }],
+  ["a path that is to be cut", { ...plain, path: `/${"a".repeat(8192)}` }],
+  ["a path without end", { ...plain, path: `/${"a".repeat(60_000)}` }],
   [
     "a decision without end",
     plain,
@@ -67,7 +67,10 @@ test("whatever the request, the bytes are those of the other writer or none", ()
     host: string({ unit: "grapheme-ascii" }),
     port: integer({ min: 0, max: 65_535 }),
     method: constantFrom("GET", "POST", "X-Y"),
-    path: string({ unit: "binary-ascii", maxLength: 40 }),
+    path: oneof(
+      string({ unit: "binary-ascii", maxLength: 40 }),
+      integer({ min: 8150, max: 8200 }).map((n) => "/".repeat(n)),
+    ),
     body: boolean(),
     upgrade: constantFrom(null, null, "websocket"),
   });

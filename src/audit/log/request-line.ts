@@ -5,12 +5,16 @@
 import type { HttpAction } from "#core/action.ts";
 import type { Decision } from "#core/decision.ts";
 
-/** Bytes that a request's line may need, and that MUST be free behind `at`. */
-export const requestRoom = 32_768;
-/** Bytes, or UTF-16 units, of what differs from request to request. */
-const maxVariable = 16_384;
+/** UTF-16 units of one text that are kept in a line; a longer one is cut, which is not done here. */
+export const maxText = 8192;
+/** Bytes of a decision's record. */
+const maxDecision = 8192;
+/** Bytes of everything that has a bound of its own: names of members, numbers, the hash, the time. */
+const maxRest = 512;
 
 export interface RequestLineWriter {
+  /** Bytes that a line may need, and that MUST be free behind `at`. */
+  readonly room: number;
   /** Puts the line into `out` at `at`, without its newline: its end, or -1 where it cannot be written this way. */
   write(
     out: Buffer,
@@ -45,23 +49,27 @@ export function createRequestLineWriter(
   const [beforePrev, beforeSeq, beforeTime, end] = [common.prev, common.seq, common.session, common.end].map(
     bytesOf,
   ) as [Buffer, Buffer, Buffer, Buffer];
-  const decisions = new WeakMap<Decision, Buffer>();
+  let last: Decision | null = null;
+  let lastBytes = end;
 
+  /** Requests of the same kind follow one another; a decision is one object for all of them. */
   function decisionBytes(decision: Decision): Buffer {
-    let bytes = decisions.get(decision);
-    if (bytes === undefined) {
-      bytes = bytesOf(decisionText(decision));
-      decisions.set(decision, bytes);
+    if (decision !== last) {
+      lastBytes = bytesOf(decisionText(decision));
+      last = decision;
     }
-    return bytes;
+    return lastBytes;
   }
 
+  const always = beforePrev.length + beforeSeq.length + beforeTime.length + end.length;
+
   return {
+    room: maxText + maxDecision + always + maxRest,
     write(out, start, action, decision, seq, prev, time) {
       if (action.upgrade !== null) return -1;
       const decided = decisionBytes(decision);
-      const variable = decided.length + action.host.length + action.method.length + action.path.length;
-      if (variable > maxVariable || !(action.port >= 0 && action.port <= 65_535)) return -1;
+      if (action.host.length + action.method.length + action.path.length > maxText) return -1;
+      if (decided.length > maxDecision || !(action.port >= 0 && action.port <= 65_535)) return -1;
       let at = fixed(out, start, action.body ? withBody : withoutBody);
       at = plain(out, at, action.host);
       if (at < 0) return -1;

@@ -53,6 +53,7 @@ export function createChain(options: ChainOptions): Chain {
   let nextSeq = 1;
   let time = "";
   let subject: string | null = null;
+  let person: string | null = null;
   let policy: string | null = null;
   let stage = -1;
   let ended: EventRecord | null = null;
@@ -112,9 +113,13 @@ export function createChain(options: ChainOptions): Chain {
       if (event.time < time) note("time_backwards", here(), `time ${event.time} after ${time}`);
       time = event.time;
     }
-    const who = `${event.policy} ${JSON.stringify(event.subject)}`;
-    if (subject !== null && who !== subject) note("member_wrong", here(), "subject or policy changed within the run");
-    subject ??= who;
+    // A policy that is updated while a run lives says so itself, and changes nothing else of who it is.
+    const isUpdate = event.type === "policy.updated" && member(event.detail, "digest") === event.policy;
+    const [who, self] = [JSON.stringify([event.policy, event.subject]), JSON.stringify(withoutVersion(event.subject))];
+    if (subject !== null && who !== subject && !(isUpdate && self === person))
+      note("member_wrong", here(), "subject or policy changed within the run");
+    if (subject === null || isUpdate) subject = who;
+    person ??= self;
     policy ??= typeof event.policy === "string" ? event.policy : null;
   }
 
@@ -177,4 +182,13 @@ function isCanonical(value: object, text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+/** Who it is, whatever the version of the policy. */
+function withoutVersion(subject: unknown): unknown {
+  return typeof subject === "object" && subject !== null ? { ...subject, policy_version: null } : subject;
 }

@@ -8,6 +8,7 @@ import {
   readPolicy,
   updatePolicy,
 } from "#control/store/policies.ts";
+import { addRevocation } from "#control/store/revocations.ts";
 import { Failure } from "#core/failure.ts";
 import { checkId } from "#identity/names.ts";
 import { policyFromFlags } from "#policy/extend.ts";
@@ -41,7 +42,7 @@ export function create(flags: PolicyFlags): void {
   told(createPolicy(home.policies, id, changed(nothing, flags), new Date().toISOString()), flags);
 }
 
-export function update(flags: PolicyFlags): void {
+export function update(flags: PolicyFlags & { readonly live?: boolean }): void {
   if (flags.allowedDomains === undefined && flags.maxSpendUsd === undefined && flags.file === undefined) {
     throw new Failure("usage", "nothing to change was named", {
       remedy: "Name --allowed-domains, --max-spend-usd or --file.",
@@ -50,7 +51,12 @@ export function update(flags: PolicyFlags): void {
   const home = openHome(process.env);
   authorityKeys(home);
   const change = (before: Policy) => changed(before, flags);
-  told(updatePolicy(home.policies, flags.policyId, change, new Date().toISOString()), flags);
+  const record = updatePolicy(home.policies, flags.policyId, change, new Date().toISOString());
+  if (flags.live) {
+    const { policy_id, version } = record;
+    addRevocation(home.revoked, { kind: "update", policy_id, version }, new Date().toISOString());
+  }
+  told(record, flags);
 }
 
 /** What the flags say over what was there: the file whole, then each flag its own key. */

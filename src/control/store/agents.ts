@@ -38,6 +38,12 @@ export function createAgent(folder: string, agent: AgentRecord): void {
   });
 }
 
+/** An agent that another authority registered; one that is known stays as it is, but for what it was measured to be. */
+export function adoptAgent(folder: string, agent: AgentRecord): void {
+  mkdirSync(join(folder, agent.agent_id), { recursive: true, mode: 0o700 });
+  replaceFile(fileOf(folder, agent.agent_id), `${JSON.stringify(agent, null, 2)}\n`, 0o400);
+}
+
 /** Gives an agent another measurement, and with it another attestation or none. @throws Failure agent_unknown, home_damaged */
 export function measureAgent(
   folder: string,
@@ -77,7 +83,7 @@ function fileOf(folder: string, id: string): string {
   return join(folder, id, "agent.json");
 }
 
-function isAgent(value: unknown): value is AgentRecord {
+export function isAgent(value: unknown): value is AgentRecord {
   const agent = value as Partial<AgentRecord> | null;
   return (
     typeof agent === "object" &&

@@ -1,7 +1,7 @@
 // The authority's signing keys: `keys/authority-<n>.json` says what it is, `keys/authority-<n>.key` is its secret (0600). The
 // newest signs; older ones verify what they signed until it has expired, unless they are revoked.
 
-import { generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
@@ -20,16 +20,53 @@ const publicForm = /^[0-9a-f]{64}$/;
 
 /** Makes the next key; it signs from now on. */
 export function addKey(folder: string, created: string): KeyRecord {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const { d = "", x = "" } = privateKey.export({ format: "jwk" }) as { d?: string; x?: string };
+  const pair = newPair();
   for (let id = (listKeys(folder).at(-1)?.id ?? 0) + 1; ; id += 1) {
-    const record: KeyRecord = { id, public: Buffer.from(x, "base64url").toString("hex"), created };
+    const record: KeyRecord = { id, public: pair.public, created };
     // The secret first: a key that is announced can sign.
     const secret = join(folder, `authority-${id}.key`);
-    if (!createFile(secret, `${Buffer.from(d, "base64url").toString("hex")}\n`, 0o600)) continue;
+    if (!createFile(secret, `${pair.secret}\n`, 0o600)) continue;
     if (createFile(fileOf(folder, id), `${JSON.stringify(record, null, 2)}\n`, 0o400)) return record;
     rmSync(secret);
   }
+}
+
+/** This machine's own key, made when it is first asked for: it says what is in force here, and signs no token. */
+export function machineKey(folder: string, created: string): { readonly public: string; readonly secret: Uint8Array } {
+  const file = join(folder, "machine.key");
+  const pair = newPair();
+  createFile(file, `${JSON.stringify({ ...pair, created })}\n`, 0o600);
+  const kept = readRecord(file, isPair);
+  if (kept === null) throw new TypeError("the key that was made is gone");
+  return { public: kept.public, secret: Buffer.from(kept.secret, "hex") };
+}
+
+/** The key that Node signs with. */
+export function keyOf(secret: Uint8Array, publicHex: string): KeyObject {
+  const [d, x] = [Buffer.from(secret).toString("base64url"), Buffer.from(publicHex, "hex").toString("base64url")];
+  return createPrivateKey({ key: { kty: "OKP", crv: "Ed25519", d, x }, format: "jwk" });
+}
+
+interface Pair {
+  /** Raw, hex. */
+  readonly public: string;
+  readonly secret: string;
+}
+
+function newPair(): Pair {
+  const jwk = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
+  const hex = (text: string | undefined) => Buffer.from(text ?? "", "base64url").toString("hex");
+  return { public: hex(jwk.x), secret: hex(jwk.d) };
+}
+
+function isPair(value: unknown): value is Pair {
+  const pair = value as Partial<Pair> | null;
+  return publicForm.test(pair?.public ?? "") && publicForm.test(pair?.secret ?? "");
+}
+
+/** The public half of another authority's key. */
+export function adoptKey(folder: string, key: KeyRecord): void {
+  createFile(fileOf(folder, key.id), `${JSON.stringify(key, null, 2)}\n`, 0o400);
 }
 
 /** Oldest first. @throws Failure home_damaged */
@@ -65,7 +102,7 @@ function fileOf(folder: string, id: number): string {
   return join(folder, `authority-${id}.json`);
 }
 
-function isKey(value: unknown): value is KeyRecord {
+export function isKey(value: unknown): value is KeyRecord {
   const key = value as Partial<KeyRecord> | null;
   return (
     typeof key === "object" &&

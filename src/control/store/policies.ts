@@ -45,6 +45,12 @@ export function updatePolicy(
   }
 }
 
+/** A version that another authority published. */
+export function adoptPolicy(folder: string, record: PolicyRecord): void {
+  mkdirSync(join(folder, record.policy_id), { recursive: true, mode: 0o700 });
+  createFile(fileOf(folder, record.policy_id, record.version), `${JSON.stringify(record, null, 2)}\n`, 0o400);
+}
+
 /** The newest version, or the one that is named. @throws Failure policy_unknown, home_damaged */
 export function readPolicy(folder: string, id: string, version?: number): PolicyRecord {
   const versions = isId(id) ? versionsOf(folder, id) : [];
@@ -111,7 +117,7 @@ function unknown(folder: string, id: string, version: number | undefined, versio
   });
 }
 
-function isPolicyRecord(value: unknown): value is PolicyRecord {
+export function isPolicyRecord(value: unknown): value is PolicyRecord {
   const record = value as Partial<PolicyRecord> | null;
   return (
     typeof record === "object" &&

@@ -56,9 +56,10 @@ const members: { readonly [kind in Revoked["kind"]]: readonly string[] } = {
   key: ["key"],
   policy: ["policy_id", "version"],
   capability: ["agent_id", "rule"],
+  update: ["policy_id", "version"],
 };
 
-function isRevocation(value: unknown): value is Revocation {
+export function isRevocation(value: unknown): value is Revocation {
   const { epoch, time, revoked } = (value ?? {}) as Partial<Revocation>;
   return (
     Number.isSafeInteger(epoch) &&

@@ -1,0 +1,123 @@
+// Alerts: a denial's event reaches the policy's webhook, signed, whatever happens to the webhook or to the run meanwhile.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { after, before, test } from "node:test";
+import { createTestAuthority } from "../servers/certificate-authority.ts";
+import { type ReceivedRequest, startServer, type TestServer } from "../servers/https-server.ts";
+import { openPlace, type Place } from "./program.ts";
+
+let place: Place;
+let receiver: TestServer;
+let policy = "";
+let answer = 204;
+const got: ReceivedRequest[] = [];
+let heard = () => {};
+
+before(async () => {
+  place = openPlace("alert");
+  const authority = createTestAuthority(place.root, "Alert tests");
+  receiver = await startServer({
+    leaf: authority.issue(["security-ops.example.com"]),
+    answer(request, response) {
+      if (answer === 204) got.push(request);
+      response.writeHead(answer).end();
+      heard();
+    },
+  });
+  policy = place.policy(`# zero_trust.runtime.v1
+[upstream]
+ca = ${JSON.stringify(authority.caFile)}
+resolve = { "security-ops.example.com" = "127.0.0.1:${receiver.port}" }
+[violation]
+alert_webhook = "https://security-ops.example.com/alerts?team=a"
+`);
+});
+after(async () => {
+  await receiver.close();
+  place.close();
+});
+
+const run = (...command: string[]) => place.run(["run", "--policy", policy, "--", ...command]);
+const ask = (host: string) => ["curl", "-s", "-o", "/dev/null", `http://${host}/x`];
+const owed = async () => JSON.parse((await place.run(["alerts", "list", "--json"])).stdout);
+
+test("each denial's event is posted as it stands in the log, with a signature that holds", async () => {
+  got.length = 0;
+  await run("sh", "-c", `${ask("one.example").join(" ")}; ${ask("two.example").join(" ")}`);
+  assert.deepEqual(
+    got.map(({ body }) => JSON.parse(body).action.host),
+    ["one.example", "two.example"],
+  );
+  const secret = (await place.run(["alerts", "secret"])).stdout.trim();
+  const lines = place
+    .file(place.sessions().at(-1) ?? "", "events.jsonl")
+    .toString()
+    .split("\n");
+  for (const { body, headers, method, url } of got) {
+    assert.equal(`${method} ${url}`, "POST /alerts?team=a");
+    assert.ok(lines.includes(body), "the event's own line");
+    const [, t = "", v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers["sallyport-signature"])) ?? [];
+    assert.equal(v1, createHmac("sha256", Buffer.from(secret, "hex")).update(`${t}.${body}`).digest("hex"));
+    assert.ok(Math.abs(Date.now() / 1000 - Number(t)) < 60);
+  }
+  assert.deepEqual(await owed(), []);
+});
+
+test("a webhook that fails is tried again while the run lives", async () => {
+  got.length = 0;
+  answer = 500;
+  let tries = 0;
+  heard = () => {
+    tries += 1;
+    if (tries === 2) answer = 204;
+  };
+  const script = `${ask("again.example").join(" ")}; sleep 4`;
+  await run("sh", "-c", script);
+  heard = () => {};
+  assert.equal(got.length, 1);
+  assert.ok(tries >= 3);
+  assert.deepEqual(await owed(), []);
+});
+
+test("what could not be delivered is owed, through a restart, and the next run delivers it", async () => {
+  got.length = 0;
+  answer = 503;
+  await run(...ask("later.example"));
+  const [one] = await owed();
+  assert.deepEqual([one.session, one.alerts], [place.sessions().at(-1), 1]);
+  answer = 204;
+  await run("sleep", "1");
+  assert.deepEqual(
+    got.map(({ body }) => JSON.parse(body).action.host),
+    ["later.example"],
+  );
+  assert.deepEqual(await owed(), []);
+});
+
+test("no decision waits for the webhook", async () => {
+  answer = 204;
+  const silent = await startServer({ leaf: null, answer: () => undefined });
+  const text = `# zero_trust.runtime.v1
+[upstream]
+resolve = { "silent.example.com" = "127.0.0.1:${silent.port}" }
+[violation]
+alert_webhook = "https://silent.example.com/"
+`;
+  const times = ["-s", "-o", "/dev/null", "-w", "%{time_total}\\n", "http://x.example/"];
+  const ran = await place.run(["run", "--policy", place.policy(text), "--", "curl", ...times]);
+  assert.ok(Number(ran.stdout) < 1, ran.stdout);
+  await silent.close();
+  const denied = await place.run(["alerts", "deliver"]);
+  assert.equal(denied.code, 1);
+});
+
+test("a project's own policy may not send alerts anywhere, unless it is trusted; a URL that is none is refused", async () => {
+  const ran = await place.run([
+    "policy",
+    "check",
+    place.policy('# zero_trust.runtime.v1\n[violation]\nalert_webhook = "ftp://x/"\n'),
+  ]);
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /alert_webhook|url/i);
+});
