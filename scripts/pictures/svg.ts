@@ -66,9 +66,11 @@ function text(span: Span): string {
   ].filter((rule) => rule !== "");
   const style = look.length === 0 ? "" : ` style="${look.join(";")}"`;
   // The width is stated, so that a font which is wider or narrower does not tear the columns.
-  const width = round(span.text.length * cell.width);
-  const x = round(margin.x + span.column * cell.width);
-  return `<text x="${x}" y="14" textLength="${width}" lengthAdjust="spacingAndGlyphs"${style}>${xml(span.text)}</text>`;
+  const words = span.text.trimStart();
+  const x = round(margin.x + (span.column + span.text.length - words.length) * cell.width);
+  const width = round(words.length * cell.width);
+  const shown = xml(words.replaceAll(" ", "\u00a0"));
+  return `<text x="${x}" y="14" textLength="${width}" lengthAdjust="spacingAndGlyphs"${style}>${shown}</text>`;
 }
 
 function keyframes(index: number, from: number, to: number, last: boolean): string {

@@ -71,6 +71,7 @@ export function findPolicy(
 ): PolicySource {
   const { sources, parts, held, notices } = gatherPolicies(flags, home, workspace, profile);
   for (const { policy } of sources) refuseUnenforced(policy);
+  for (const narrowing of flags.token?.narrowings ?? []) refuseUnenforced(narrowing);
   const added = sources.filter(({ kind }) => kind === "profile" || kind === "allow");
   const read = sources.filter(({ kind }) => kind !== "profile" && kind !== "allow");
   return {

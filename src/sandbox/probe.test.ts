@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { architectureFinding, kernelFinding, mountsRemedy, probeKernel, userNamespaceRemedy } from "./probe.ts";
+import {
+  architectureFinding,
+  kernelFinding,
+  mountsRemedy,
+  probeKernel,
+  redirectRemedy,
+  userNamespaceRemedy,
+} from "./probe.ts";
 
 test("a kernel is new enough from 5.15 on, whatever its suffix", () => {
   for (const [version, ok] of [
@@ -45,6 +52,21 @@ test("what forbids user namespaces is named with its remedy", () => {
       path,
     );
   }
+});
+
+test("what forbids the redirect is named with its remedy", () => {
+  assert.match(
+    redirectRemedy(() => null, machine),
+    /--fix loads it/,
+  );
+  assert.match(
+    redirectRemedy(() => null, docker),
+    /on the machine that the container runs on/,
+  );
+  assert.match(
+    redirectRemedy((path) => (path.includes("apparmor") ? "1" : null), machine),
+    /launcher one/,
+  );
 });
 
 test("what forbids a view of the files is named with its remedy", () => {

@@ -164,10 +164,16 @@ async function probeRedirect(where: Surroundings): Promise<Finding> {
     id: "redirect",
     ok: tried.ok,
     detail: tried.ok ? "every connection of a cell can be redirected to the boundary" : `nft: ${tried.said}`,
-    remedy: tried.ok
-      ? null
-      : `The kernel needs nf_tables with nat: ${where.engine === null ? "sallyport doctor --fix loads it" : "on the machine that the container runs on, modprobe -a nf_tables nft_chain_nat nft_redir nft_reject_inet"}.`,
+    remedy: tried.ok ? null : redirectRemedy(readSetting, where),
   };
+}
+
+export function redirectRemedy(setting: (path: string) => string | null, where: Surroundings): string {
+  if (where.engine !== null)
+    return "The kernel needs nf_tables with nat: on the machine that the container runs on, modprobe -a nf_tables nft_chain_nat nft_redir nft_reject_inet.";
+  if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1")
+    return "AppArmor may take the capabilities of programs without a profile: sallyport doctor --fix gives sallyport's launcher one.";
+  return "The kernel needs nf_tables with nat: sallyport doctor --fix loads it.";
 }
 
 async function probeMounts(where: Surroundings): Promise<Finding> {

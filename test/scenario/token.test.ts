@@ -142,6 +142,9 @@ test("a policy that wants spending to be watched stops the run until this build 
   const ran = await run(issued.stdout.trim(), ["true"]);
   assert.equal(ran.code, 125);
   assert.match(ran.stderr, /budget\.max_spend_usd.*\(not_enforced_yet\)/);
+  const narrowed = await run(await issue("--max-spend-usd", "1"), ["true"]);
+  assert.equal(narrowed.code, 125);
+  assert.match(narrowed.stderr, /budget\.max_spend_usd.*\(not_enforced_yet\)/);
 });
 
 const takenBack: readonly {

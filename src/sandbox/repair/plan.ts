@@ -40,13 +40,16 @@ export interface RepairFacts {
 
 export function planRepairs(facts: RepairFacts): Repair[] {
   const packages = packagesRepair(facts);
-  const kernel = facts.inContainer
-    ? []
-    : [
-        ...(facts.missing.has("user_namespaces") ? [namespacesRepair(facts) ?? profileRepair(facts)] : []),
-        ...(facts.missing.has("redirect") && !facts.missing.has("user_namespaces") ? [modulesRepair(facts)] : []),
-      ];
+  const kernel = facts.inContainer ? [] : [kernelRepair(facts)];
   return [packages, ...kernel].filter((repair) => repair !== null);
+}
+
+/** The narrowest that may help. Newer AppArmors let unshare(1) through and take its children's capabilities instead. */
+function kernelRepair(facts: RepairFacts): Repair | null {
+  const { missing } = facts;
+  if (missing.has("user_namespaces")) return namespacesRepair(facts) ?? profileRepair(facts);
+  if (missing.has("redirect")) return profileRepair(facts) ?? modulesRepair(facts);
+  return missing.has("cell") ? profileRepair(facts) : null;
 }
 
 const limits: readonly (readonly [name: string, blocking: string, freeing: string])[] = [
@@ -79,11 +82,14 @@ function settingPath(name: string): string {
 }
 
 /** Ubuntu 23.10 and later; null where that is not what forbids it, or this AppArmor cannot say it in a profile. */
-function profileRepair({ setting, hasCommand, launcher }: RepairFacts): Repair | null {
+function profileRepair({ missing, setting, hasCommand, launcher }: RepairFacts): Repair | null {
   if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") !== "1") return null;
   if (!hasCommand("apparmor_parser") || setting("/etc/apparmor.d/abi/4.0") === null) return null;
   // A path with a character that means something in a profile would let other programs in.
   if (!/^\/[A-Za-z0-9_@+:. /-]+$/.test(launcher)) return null;
+  // It is there, and namespaces can be made: what is wrong is something else.
+  const there = setting(profileFile)?.trim() === apparmorProfile(launcher).trim();
+  if (there && !missing.has("user_namespaces")) return null;
   return {
     id: "apparmor_profile",
     what: `AppArmor keeps user namespaces from programs without a profile; this gives one to ${launcher}, and to nothing else.`,
