@@ -103,9 +103,6 @@ END
 $2
 END2`;
 
-/** How many sockets `beginSteps` send: two for TCP, then one for each family's queries. */
-export const doorSockets = (ipv6: boolean) => (ipv6 ? 4 : 3);
-
 export function beginSteps(question: BeginQuestion): Buffer {
   const { architecture, parent, user, asRoot, ipv6, network, path } = question;
   const steps = new Steps(architecture, firstStep);

@@ -21,8 +21,6 @@ export const firstStep = dataAddress + 64;
 export const laterStep = dataAddress + 0x10000;
 export const laterBytes = 4 * 2 ** 20;
 
-/** The descriptor to which a step that failed says its words. */
-export const wordsTo = 4;
 
 const x64 = [
   "bb 40 00 00 10", //   mov ebx, firstStep
