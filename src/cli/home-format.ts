@@ -40,9 +40,18 @@ export function inspectHome(path: string): HomeState {
 
 /** True for what sallyport, or its user, keeps in a home. */
 export function isOurs(name: string): boolean {
-  return [...folders, file, "policy.toml", "policy.yaml", "state.db", "trusted", "profiles", "running"].some(
-    (known) => name === known || name.startsWith(`${known}.`),
-  );
+  return [
+    ...folders,
+    file,
+    "policy.toml",
+    "policy.yaml",
+    "state.db",
+    "trusted",
+    "profiles",
+    "running",
+    "bundles",
+    "alerts",
+  ].some((known) => name === known || name.startsWith(`${known}.`));
 }
 
 /** Brings a home of an older format to this one. @throws Failure home_unusable when it cannot be written. */
