@@ -1,9 +1,10 @@
-// What the documents print is what the program says: every code in docs/reference/codes.md, every policy in README.md.
+// What the documents print is what the program says: every code, flag, key and policy; and every link and name in them leads to
+// something that is there.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../servers/installed.ts";
 import { openPlace, type Place } from "./program.ts";
@@ -83,16 +84,98 @@ test("every npm script that the documents name is there", () => {
   }
 });
 
-test("every file and folder that the documents link or name is there", () => {
-  for (const document of ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"]) {
+test("every file and folder that the documents name is there", () => {
+  for (const document of ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", ...pages()]) {
     const text = readFileSync(join(root, document), "utf8");
-    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path]) => path ?? "");
     const names = [...text.matchAll(/`((?:src|test|docs|scripts|schema|bench|bin)\/[\w./-]+)`/g)].map(
       ([, path]) => path ?? "",
     );
-    for (const path of [...links, ...names]) assert.ok(existsSync(join(root, path)), `${document} names ${path}`);
+    for (const path of names) assert.ok(existsSync(join(root, path)), `${document} names ${path}`);
   }
 });
+
+test("every link between the documents leads to a file, and to a heading of it", () => {
+  const broken: string[] = [];
+  let seen = 0;
+  for (const document of documents()) {
+    for (const { path, heading } of linksOf(document)) {
+      seen += 1;
+      const isThere = existsSync(join(root, path));
+      if (!isThere || (heading !== null && !headingsOf(path).has(heading)))
+        broken.push(`${document} links ${path}${heading === null ? "" : `#${heading}`}`);
+    }
+  }
+  assert.ok(seen > 100);
+  assert.deepEqual(broken, []);
+});
+
+test("every page of docs is reached from docs/README.md", () => {
+  const reached = new Set(["docs/README.md"]);
+  for (const page of reached) for (const { path } of linksOf(page)) if (path.endsWith(".md")) reached.add(path);
+  assert.deepEqual(
+    pages().filter((page) => !reached.has(page)),
+    [],
+  );
+});
+
+test("docs/README.md and the README name each other", () => {
+  assert.ok(linksOf("README.md").some(({ path }) => path === "docs/README.md"));
+  assert.ok(linksOf("docs/README.md").some(({ path }) => path === "README.md"));
+});
+
+/** The pages of docs, from the root. */
+function pages(): readonly string[] {
+  return readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".md"))
+    .map((path) => `docs/${path}`)
+    .sort();
+}
+
+/** Every document of ours, from the root. */
+function documents(): readonly string[] {
+  const tops = readdirSync(root, { withFileTypes: true }).filter(
+    ({ name }) => !name.startsWith(".") && name !== "node_modules" && name !== "dist",
+  );
+  return tops
+    .flatMap((top) =>
+      top.isDirectory()
+        ? readdirSync(join(root, top.name), { recursive: true, encoding: "utf8" }).map((path) => join(top.name, path))
+        : [top.name],
+    )
+    .filter((path) => path.endsWith(".md"));
+}
+
+interface DocumentLink {
+  /** From the root. */
+  readonly path: string;
+  readonly heading: string | null;
+}
+
+function linksOf(document: string): readonly DocumentLink[] {
+  const text = withoutCode(readFileSync(join(root, document), "utf8"));
+  return [...text.matchAll(/\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].map(([, path = "", heading]) => ({
+    path: path === "" ? document : join(dirname(document), path),
+    heading: heading ?? null,
+  }));
+}
+
+/** As GitHub names them. */
+function headingsOf(document: string): ReadonlySet<string> {
+  const text = withoutCode(readFileSync(join(root, document), "utf8"), false);
+  return new Set(
+    [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
+function withoutCode(text: string, inline = true): string {
+  const outside = text.replace(/^```[\s\S]*?^```/gm, "");
+  return inline ? outside.replace(/`[^`\n]*`/g, "") : outside;
+}
 
 test("every sallyport command that a document shows has the flags that it is shown with", () => {
   const sections = new Map<string, string>();
@@ -102,15 +185,9 @@ test("every sallyport command that a document shows has the flags that it is sho
   ))
     sections.set(name, text);
   assert.ok(sections.size > 20);
-  const pages = [
-    "README.md",
-    ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
-      .filter((path) => path.endsWith(".md") && path !== "reference/commands.md")
-      .map((path) => `docs/${path}`),
-  ];
   const wrong: string[] = [];
   let seen = 0;
-  for (const page of pages) {
+  for (const page of ["README.md", ...pages().filter((path) => path !== "docs/reference/commands.md")]) {
     const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/^```(?:sh|yaml)\n([\s\S]*?)^```/gm)];
     for (const line of blocks.flatMap(([, block = ""]) => block.replace(/\\\n\s*/g, " ").split("\n"))) {
       for (const [, said = ""] of line.replace(/\s#\s.*$/, "").matchAll(/(?:^|[\s(])sallyport ((?:[^|&;)])+)/g)) {
