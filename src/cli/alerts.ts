@@ -13,7 +13,7 @@ import type { UpstreamTrust } from "#proxy/upstream/trust.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { isSessionId, type SessionFolder } from "#session/folder.ts";
 import type { Home } from "./home.ts";
-import { member } from "./session-view.ts";
+import { member } from "./sessions/view.ts";
 
 /** How far a session's denials were delivered. */
 interface Owed {

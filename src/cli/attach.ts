@@ -10,10 +10,10 @@ import { createTerminalModes } from "#sandbox/terminal-modes.ts";
 import type { Session } from "#session/store.ts";
 import { type Conversation, NoAnswer, openConversation } from "#supervisor/control/client.ts";
 import { type Answer, largestData, type RunResult } from "#supervisor/control/protocol.ts";
-import { createDetachKeys, parseDetachKeys } from "./detach-keys.ts";
 import { openHome } from "./home.ts";
-import { terminalSize } from "./run-terminal.ts";
-import { answersWithin, exitCodeOfRun, findRunning, unreachable, waitForEnd } from "./running.ts";
+import { createDetachKeys, parseDetachKeys } from "./run/detach-keys.ts";
+import { answersWithin, exitCodeOfRun, findRunning, unreachable, waitForEnd } from "./run/running.ts";
+import { terminalSize } from "./run/terminal.ts";
 
 type Keys = NonNullable<ReturnType<typeof parseDetachKeys>>;
 

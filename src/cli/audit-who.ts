@@ -6,8 +6,8 @@ import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { openSession, type Session, sessionIds } from "#session/store.ts";
 import { openHome } from "./home.ts";
 import { printable, printJson, printLine } from "./output.ts";
-import { actionText } from "./session-tree.ts";
-import { member } from "./session-view.ts";
+import { actionText } from "./sessions/tree.ts";
+import { member } from "./sessions/view.ts";
 
 /** @throws Failure session_unknown */
 export function auditWho(text: string, { json = false }: { readonly json?: boolean }): void {

@@ -8,7 +8,7 @@ import { type Verification, verifySession } from "#audit/verify/session.ts";
 import { openSession } from "#session/store.ts";
 import { openHome } from "./home.ts";
 import { printable, printJson, printLine } from "./output.ts";
-import { findLog } from "./unkept-run.ts";
+import { findLog } from "./run/unkept-run.ts";
 
 const exitCodes: { readonly [status in Status]: number } = { intact: 0, broken: 1, cut_tail: 3 };
 

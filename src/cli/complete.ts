@@ -89,7 +89,7 @@ export function register(program: Command, _early: unknown, load: (name?: string
     .passThroughOptions()
     .allowUnknownOption()
     .action(async (words: string[]) => {
-      const { listValues } = await import("./complete-values.ts");
+      const { listValues } = await import("./completion/values.ts");
       const { candidates, directive } = await complete(words, load, listValues);
       for (const { value, description } of candidates)
         printLine(description === "" ? printable(value) : `${printable(value)}\t${printable(description)}`);

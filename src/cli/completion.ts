@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Argument, type Command } from "commander";
 import { Failure } from "#core/failure.ts";
-import { mark, type Shell, scripts, shells } from "./completion-scripts.ts";
+import { mark, type Shell, scripts, shells } from "./completion/scripts.ts";
 import { printJson, printLine } from "./output.ts";
 
 type Environment = { readonly [name: string]: string | undefined };

@@ -9,12 +9,12 @@ import { Failure } from "#core/failure.ts";
 import { checkWorkspace } from "#sandbox/workspace.ts";
 import { ask } from "./ask.ts";
 import { homePath, openHome } from "./home.ts";
-import { initText } from "./init-text.ts";
+import { type Fact, projectFacts } from "./init/project-facts.ts";
+import { initText } from "./init/text.ts";
 import { printable, printJson, printLine, printTable } from "./output.ts";
-import { type PolicyText, projectFiles, readNamed } from "./policy-files.ts";
-import { readPolicyText } from "./policy-source.ts";
-import { type Fact, projectFacts } from "./project-facts.ts";
-import { trust } from "./trust-store.ts";
+import { type PolicyText, projectFiles, readNamed } from "./policy/files.ts";
+import { readPolicyText } from "./policy/source.ts";
+import { trust } from "./trust/store.ts";
 
 interface InitFlags {
   readonly yes?: boolean;

@@ -1,8 +1,8 @@
 // `sallyport policy`: its subcommands and their flags, and nothing of what they do (policy-check.ts, policy-show.ts, …).
 
 import { type Command, Option } from "commander";
-import type { ShowFlags } from "./policy-show.ts";
-import type { SuggestFlags } from "./policy-suggest.ts";
+import type { ShowFlags } from "./policy/show.ts";
+import type { SuggestFlags } from "./policy/suggest.ts";
 
 const fileText = "TOML, or YAML and JSON by the file's extension; - is standard input, as TOML";
 
@@ -44,7 +44,7 @@ Examples:
 Exit code: 0 shown, 1 a run under it would not start, 125 it cannot be read.`,
     )
     .action(async (file: string | undefined, flags: ShowFlags) => {
-      process.exitCode = await (await import("./policy-show.ts")).show(file, flags);
+      process.exitCode = await (await import("./policy/show.ts")).show(file, flags);
     });
 
   policy
@@ -62,7 +62,7 @@ Examples:
 Exit code: 0 a run under it can start, 1 it is invalid or asks for what this build cannot enforce, 125 it cannot be read.`,
     )
     .action(async (file: string | undefined, { json = false }: { json?: boolean }) => {
-      process.exitCode = (await import("./policy-check.ts")).check(file, json);
+      process.exitCode = (await import("./policy/check.ts")).check(file, json);
     });
 
   policy
@@ -88,7 +88,7 @@ Examples:
 Exit code: 0 the action is allowed, 1 it is denied or the policy is invalid, 125 the policy or the action cannot be read.`,
     )
     .action(async (words: string[], { json = false }: { json?: boolean }) => {
-      process.exitCode = await (await import("./policy-explain.ts")).explainAction(words, json);
+      process.exitCode = await (await import("./policy/explain.ts")).explainAction(words, json);
     });
 
   policy
@@ -108,7 +108,7 @@ Examples:
 Exit code: 0 converted, 1 the policy is invalid, 125 it cannot be read.`,
     )
     .action(async (file: string, { json = false }: { json?: boolean }) => {
-      process.exitCode = (await import("./policy-convert.ts")).convert(file, json);
+      process.exitCode = (await import("./policy/convert.ts")).convert(file, json);
     });
 
   policy
@@ -119,6 +119,6 @@ Exit code: 0 converted, 1 the policy is invalid, 125 it cannot be read.`,
     .option("--toml", "print the policy alone")
     .option("--json", "print one JSON object")
     .action(async (session: string, flags: SuggestFlags) => {
-      (await import("./policy-suggest.ts")).suggestPolicy(session, flags);
+      (await import("./policy/suggest.ts")).suggestPolicy(session, flags);
     });
 }

@@ -5,7 +5,7 @@ import type { Policy } from "#policy/policy.ts";
 import type { Profile } from "#policy/profile.ts";
 import { homePath } from "./home.ts";
 import { printJson, printLine, printTable } from "./output.ts";
-import { type FoundProfile, profileNames, readProfile } from "./profile-source.ts";
+import { type FoundProfile, profileNames, readProfile } from "./profile/source.ts";
 
 export function register(program: Command): void {
   const profile = program

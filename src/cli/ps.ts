@@ -5,8 +5,8 @@ import type { Termination } from "#core/termination.ts";
 import { openSession, type Session, sessionIds, terminationOf } from "#session/store.ts";
 import { openHome } from "./home.ts";
 import { printJson, printTable } from "./output.ts";
-import { askRun, runningSessions, stateText } from "./running.ts";
-import { clip, commandText, durationText } from "./session-view.ts";
+import { askRun, runningSessions, stateText } from "./run/running.ts";
+import { clip, commandText, durationText } from "./sessions/view.ts";
 
 /** What a run said of itself; null where it did not answer in time. */
 type Status = { readonly [name: string]: unknown } | null;

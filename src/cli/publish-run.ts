@@ -6,8 +6,8 @@ import { Failure } from "#core/failure.ts";
 import { NoAnswer } from "#supervisor/control/client.ts";
 import { openHome } from "./home.ts";
 import { printJson, printLine } from "./output.ts";
-import { checkPublish } from "./publish.ts";
-import { findRunning, refusable, unreachable } from "./running.ts";
+import { checkPublish } from "./run/publish.ts";
+import { findRunning, refusable, unreachable } from "./run/running.ts";
 
 export function register(program: Command): void {
   program

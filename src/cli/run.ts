@@ -1,9 +1,9 @@
-// `sallyport run [OPTIONS] -- COMMAND…`: the flags, and nothing of what they do (start.ts).
+// `sallyport run [OPTIONS] -- COMMAND…`: the flags, and nothing of what they do (run/start.ts).
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration, parseSize } from "#policy/units.ts";
 import type { BegunCell } from "#sandbox/begin.ts";
-import type { RunFlags } from "./start.ts";
+import type { RunFlags } from "./run/start.ts";
 
 export function register(program: Command, early: BegunCell | null): void {
   program
@@ -69,11 +69,11 @@ export function register(program: Command, early: BegunCell | null): void {
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) => {
       if (flags.detach && flags.detached === undefined) {
-        const { startDetached } = await import("./detach.ts");
+        const { startDetached } = await import("./run/detach.ts");
         process.exitCode = await startDetached(flags);
         return;
       }
-      const { startRun } = await import("./start.ts");
+      const { startRun } = await import("./run/start.ts");
       process.exitCode = await startRun(command, flags, early);
     });
 }

@@ -10,8 +10,10 @@ import { type LoggedEvent, readEvents } from "#session/events.ts";
 import type { SessionFolder } from "#session/folder.ts";
 import { findSession, openSession, type Session, sessionIds, terminationOf } from "#session/store.ts";
 import { openHome } from "./home.ts";
-import { type HostSummary, summarizeHosts } from "./host-summary.ts";
 import { printable, printJson, printLine, printTable } from "./output.ts";
+import { findLog } from "./run/unkept-run.ts";
+import { type HostSummary, summarizeHosts } from "./sessions/host-summary.ts";
+import type { PruneFlags } from "./sessions/prune.ts";
 import {
   clip,
   commandText,
@@ -22,9 +24,7 @@ import {
   listRow,
   member,
   timeText,
-} from "./session-view.ts";
-import type { PruneFlags } from "./sessions-prune.ts";
-import { findLog } from "./unkept-run.ts";
+} from "./sessions/view.ts";
 
 /** What `--type` may name: each type of event, once. */
 export const eventTypes = Object.keys({
@@ -71,7 +71,7 @@ export function register(program: Command): void {
     .option("--json", "print JSON")
     .action(async (text: string, options: { tree?: boolean; json?: boolean }) => {
       if (!options.tree) return show(text, options);
-      const { printTree, sessionTree, treeJson } = await import("./session-tree.ts");
+      const { printTree, sessionTree, treeJson } = await import("./sessions/tree.ts");
       const { sessions: folder } = openHome(process.env);
       const tree = sessionTree(folder, findSession(folder, text).id);
       if (options.json) printJson(treeJson(tree));
@@ -100,7 +100,7 @@ export function register(program: Command): void {
         "Example: sallyport sessions prune --older-than 30d --max-size 5GB --yes",
     )
     .action(async (flags: PruneFlags) => {
-      process.exitCode = await (await import("./sessions-prune.ts")).pruneSessions(flags);
+      process.exitCode = await (await import("./sessions/prune.ts")).pruneSessions(flags);
     });
 }
 

@@ -18,7 +18,7 @@ import {
   stateText,
   unreachable,
   waitForEnd,
-} from "./running.ts";
+} from "./run/running.ts";
 
 /** What a run may take from the end of its cell to the end of its record, milliseconds. */
 const recordTakes = 10_000;

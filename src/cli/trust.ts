@@ -10,11 +10,11 @@ import { unenforcedKeys } from "#policy/unenforced.ts";
 import { ask } from "./ask.ts";
 import { openHome } from "./home.ts";
 import { printable, printJson, printLine, printTable } from "./output.ts";
-import { isProjectName, type PolicyText, readNamed, readProject } from "./policy-files.ts";
-import { readPolicyText } from "./policy-source.ts";
-import { concerns, keyLines, ruleRows, ruleViews } from "./policy-view.ts";
-import { changedLines } from "./text-change.ts";
-import { listTrust, revokeTrust, type TrustRecord, trust, trustOf, trustPath } from "./trust-store.ts";
+import { isProjectName, type PolicyText, readNamed, readProject } from "./policy/files.ts";
+import { readPolicyText } from "./policy/source.ts";
+import { concerns, keyLines, ruleRows, ruleViews } from "./policy/view.ts";
+import { listTrust, revokeTrust, type TrustRecord, trust, trustOf, trustPath } from "./trust/store.ts";
+import { changedLines } from "./trust/text-change.ts";
 
 interface TrustFlags {
   readonly yes?: boolean;

@@ -16,7 +16,7 @@ import { homePath } from "./home.ts";
 import { inspectHome, isOurs } from "./home-format.ts";
 import { launcherPath } from "./launcher.ts";
 import { failureRecord, printable, printJson, printLine, printTable } from "./output.ts";
-import { sizeText } from "./session-view.ts";
+import { sizeText } from "./sessions/view.ts";
 
 interface UninstallFlags {
   readonly yes?: boolean;
@@ -136,7 +136,7 @@ function printItems(items: readonly Item[]): void {
 /** @throws Failure home_busy while a session runs, and where one does not end when it is told to. */
 async function endRuns(sessions: string, force: boolean): Promise<void> {
   if (!existsSync(sessions)) return;
-  const [{ runningSessions }, { killRun }] = await Promise.all([import("./running.ts"), import("./stop.ts")]);
+  const [{ runningSessions }, { killRun }] = await Promise.all([import("./run/running.ts"), import("./stop.ts")]);
   const running = await runningSessions({ sessions, log: join(dirname(sessions), "log") });
   if (running.length === 0) return;
   if (!force)

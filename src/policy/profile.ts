@@ -1,7 +1,7 @@
 // A profile: what one agent needs besides its program. Hosts, variables, what of its state in the home it sees, how its own sandbox
 // is switched off, and what it could do without. A data file in TOML (profiles/NAME.toml); this reads one, and nothing is skipped or
 // guessed: every key that is not in the table below is a problem with its place and the key that was probably meant.
-// Rules: what a profile allows is a policy like any other, and only ever added to one (policy-source.ts); a path of the home never
+// Rules: what a profile allows is a policy like any other, and only ever added to one (cli/policy/source.ts); a path of the home never
 // leaves it; a file of the cell stands in a folder of its own in /etc.
 
 import { Failure } from "#core/failure.ts";

@@ -17,7 +17,7 @@ import type { NetworkSection, Policy } from "#policy/policy.ts";
 import { schemaVersion } from "#policy/schema.ts";
 import { openHome } from "../home.ts";
 import { printJson, printLine, printTable } from "../output.ts";
-import { readNamed } from "../policy-files.ts";
+import { readNamed } from "../policy/files.ts";
 import { shippedPresets } from "../presets.ts";
 import { authorityKeys } from "./keys.ts";
 
