@@ -74,8 +74,6 @@ for (const [title, text, warnings] of warned) {
 }
 
 const notEnforced: readonly (readonly [text: string, path: string, place: string])[] = [
-  ["[identity]\nrequire_attestation = true\n", "identity.require_attestation", "3:1"],
-  ['[identity]\nallowed_issuers = ["a"]\n', "identity.allowed_issuers", "3:1"],
   ['[filesystem]\ndefault = "allow"\n', "filesystem.default", "3:1"],
   ['[filesystem]\nworkspace = "copy"\n', "filesystem.workspace", "3:1"],
   ['[execution]\nisolation = "gvisor"\n', "execution.isolation", "3:1"],
@@ -85,7 +83,6 @@ const notEnforced: readonly (readonly [text: string, path: string, place: string
   ['[approval]\ntimeout_seconds = "5m"\n', "approval.timeout_seconds", "3:1"],
   ['[[label]]\nname = "pii"\n', "label[0].name", "3:1"],
   ['[[hook]]\nrego = "a.rego"\n', "hook[0].rego", "3:1"],
-  ['[violation]\nalert_webhook = "https://a.com/"\n', "violation.alert_webhook", "3:1"],
   ['[[network.rule]]\nhost = "a.com"\ncredential = "x"\n', "network.rule[0].credential", "4:1"],
   ['[[network.rule]]\nhost = "a.com"\nbudget = "x"\n', "network.rule[0].budget", "4:1"],
   ['[[network.rule]]\nhost = "a.com"\n[[network.rule]]\nhost = "a.com"\nask = true\n', "network.rule[1].ask", "6:1"],
@@ -101,7 +98,7 @@ for (const [text, path, place] of notEnforced) {
 }
 
 test("what this build enforces stops nothing", () => {
-  const text = `[identity]\nrequire_attestation = false\n[filesystem]\ndefault = "deny"\nallow_read = ["/data/agent/*"]\nallow_write = []\ndeny = ["./.env"]\nworkspace = "read"\n[network]\ndefault = "allow"\nallow = ["a.com"]\ndns_deny = "nxdomain"
+  const text = `[identity]\nrequire_attestation = true\nallowed_issuers = ["a"]\n[filesystem]\ndefault = "deny"\nallow_read = ["/data/agent/*"]\nallow_write = []\ndeny = ["./.env"]\nworkspace = "read"\n[network]\ndefault = "allow"\nallow = ["a.com"]\ndns_deny = "nxdomain"
 [[network.rule]]\nhost = "a.com"\nask = false\nprivate = "10.0.0.0/8"\n[upstream]\nca = "a.pem"\n[execution]\nisolation = "process"\nlevel = "strict"\nnested_sandbox = "allow"
 max_memory = "1GiB"\nuser = "nobody"\nenv = ["A"]\n[violation]\naction = "kill_process_group"\n`;
   assert.equal(unenforced(parse(text)), null);

@@ -42,8 +42,8 @@ export interface CompiledPolicy {
   /** bytes */
   readonly maxInspectBytes: number;
   /**
-   * The decision of two policies that both allow, under the rule of the other, whose `part` is named; a narrowing leaves it
-   * the rule that it has. The same two always give the same object, within a bound.
+   * The decision of two policies that both allow, under the rule of the other, whose `part` is named; a narrowing, or one beside a
+   * token, leaves it the rule that it has. The same two always give the same object, within a bound.
    */
   both(one: Allow, other: Allow, part: PolicyPart): Allow;
 }
@@ -140,7 +140,7 @@ function createBoth(): CompiledPolicy["both"] {
     kept.set(one, row);
     const made: Allow = {
       verdict: "allow",
-      rule: part.policy.narrows ? one.rule : other.rule,
+      rule: part.policy.narrows || part.policy.beside ? one.rule : other.rule,
       obligations: tighter(one.obligations, other.obligations),
     };
     row.set(other, made);

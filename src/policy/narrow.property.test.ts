@@ -31,6 +31,7 @@ const rule = fc.record(
     protocol: fc.constantFrom("any", "http"),
     private: fc.subarray(["10.0.0.0/8", "10.0.0.0/16", "192.168.0.0/16", "0.0.0.0/0"], { minLength: 1 }),
     body_on_get: fc.boolean(),
+    delegate_only: fc.boolean(),
   },
   { requiredKeys: ["host"] },
 );
@@ -56,6 +57,7 @@ const values: { readonly [path: string]: fc.Arbitrary<unknown> } = {
   "execution.audit_all_actions": fc.boolean(),
   "execution.nested_sandbox": fc.constantFrom("deny", "allow"),
   "execution.env": fc.subarray(["HOME_KEY", "SECRET", "SECRET=x", "OTHER=1"]),
+  "execution.spawn": fc.subarray(["notifier", "helper", "other"]),
   "execution.durability": fc.constantFrom("group", "each"),
   "budget.max_spend_usd": count,
   "budget.max_requests": count,

@@ -12,6 +12,8 @@ export interface Policy {
   readonly places: ReadonlyMap<string, PolicyPlace>;
   /** A token's narrowing: without a [network] it leaves the network to the policies before it. */
   readonly narrows?: true;
+  /** Stands beside a token's policy: a decision keeps the rule of that one, by which it can be revoked. */
+  readonly beside?: true;
   /** Held by somebody further down than its own holder: its `delegate_only` rules count. */
   readonly delegated?: true;
 }

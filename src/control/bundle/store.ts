@@ -133,14 +133,15 @@ function isWhole(record: PolicyRecord): boolean {
   }
 }
 
+/** What is taken back comes first: should it be cut short, less holds than is meant, and never more. */
 function adopt(folders: BundleFolders, bundle: Bundle, now: Date): void {
-  for (const key of bundle.keys) adoptKey(folders.keys, key);
-  for (const policy of bundle.policies) adoptPolicy(folders.policies, policy);
-  for (const agent of bundle.agents) adoptAgent(folders.agents, agent);
   const known = revocationsSince(folders.revoked, 0).map(({ revoked }) => revoked);
   for (const { revoked } of bundle.revocations)
     if (!known.some((one) => isDeepStrictEqual(one, revoked)))
       addRevocation(folders.revoked, revoked, now.toISOString());
+  for (const key of bundle.keys) adoptKey(folders.keys, key);
+  for (const policy of bundle.policies) adoptPolicy(folders.policies, policy);
+  for (const agent of bundle.agents) adoptAgent(folders.agents, agent);
 }
 
 function isApplied(value: unknown): value is Applied {

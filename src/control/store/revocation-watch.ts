@@ -18,14 +18,16 @@ const interval = 250;
 export function watchRevocations(folder: string, epoch: number, listener: RevocationListener): { close(): void } {
   let seen = epoch;
   let closed = false;
+  let lost = false;
   const look = () => {
-    if (closed) return;
+    if (closed || lost) return;
     try {
       if (currentEpoch(folder) === seen) return;
       const revocations = revocationsSince(folder, seen);
       seen = revocations.at(-1)?.epoch ?? seen;
       listener.revoked(revocations);
     } catch (error) {
+      lost = true; // told once: nothing that comes back afterwards makes it good
       listener.unreadable(error as Error);
     }
   };

@@ -12,6 +12,9 @@ type Opened = ReturnType<Biscuits["Biscuit"]["fromBase64"]>;
 /** Characters; larger texts are not looked at. */
 const longest = 65_536;
 
+/** Seconds that two machines' clocks may be apart; a clock that was set back further makes no expired token hold again. */
+const clockSkew = 300;
+
 export interface VerifiedToken {
   readonly grant: Grant;
   /** From the first handed down to the last; all of them hold. */
@@ -83,6 +86,8 @@ function understood(token: Opened, key: number, expected: Expected): Verificatio
   const said: VerifiedToken = { grant, narrowings, revocationIds, expires, key };
   if (grant.audience !== null && !expected.audience.includes(grant.audience))
     return invalid(`it is meant for ${grant.audience}`, said);
+  if (expected.now + clockSkew < grant.issued)
+    return invalid(`it was issued at ${utcText(grant.issued)}, which this machine's clock has not reached`, said);
   if (expected.now >= expires)
     return { ok: false, reason: "token_expired", detail: `it expired at ${utcText(expires)}`, token: said };
   return { ok: true, token: said };
