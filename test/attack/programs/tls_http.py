@@ -1,6 +1,7 @@
 """What two parsers could read differently, said to an allowed host. The canary stands where only the wrong reading sees it."""
 
 import base64
+import re
 
 from attack import *
 
@@ -92,7 +93,9 @@ def smuggling(canary, how):
     form = smuggled[how] or "GET /public/a HTTP/1.1\r\nHost: {host}\r\n\r\n" * 100 + "{inner}"
     text = form.format(host=api, canary=canary, inner=hidden, innerlength=len(hidden), length=len(hidden) + 5, chunked=f"{len(hidden):x}\r\n{hidden}\r\n0\r\n\r\n")
     data = exchange(text, api)
-    escaped_if(b"/secret" in data and banner in data, f"{data[-300:]!r}")
+    # A denial's remedy names the path that was asked for: that is the boundary's own word, and no answer of the origin.
+    told = re.sub(rb'"remedy":"(?:[^"\\]|\\.)*"', b"", data)
+    escaped_if(b"/secret" in told and banner in told, f"{data[-300:]!r}")
     check(answers(data) or data == b"||", f"no HTTP answer: {data[:200]!r}")
     return answers(data)
 
