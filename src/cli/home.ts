@@ -39,6 +39,7 @@ export function openHome(env: { readonly [name: string]: string | undefined }): 
   }
   const entries = readdirSync(path, { withFileTypes: true });
   const there = new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
+  if (!there.has("revoked") && there.has("keys")) refuseLostRevocations(path);
   for (const folder of folders) if (!there.has(folder)) make(join(path, folder), false);
   if (found.state === "absent") migrateHome(path, format);
   else if (found.format !== format) migrateHome(path, found.format);
@@ -53,6 +54,15 @@ export function openHome(env: { readonly [name: string]: string | undefined }): 
     sessions: inside("sessions"),
     log: inside("log"),
   };
+}
+
+/** An authority's home without its revocations would let run what was stopped. @throws Failure home_damaged */
+function refuseLostRevocations(path: string): void {
+  if (!readdirSync(join(path, "keys")).some((name) => name.startsWith("authority-"))) return;
+  throw new Failure("home_damaged", "the home has keys, and what was revoked is gone", {
+    place: join(path, "revoked"),
+    remedy: "Restore the folder from a backup; if nothing was ever revoked, make it: mkdir -m 700.",
+  });
 }
 
 function make(path: string, parents: boolean): void {
