@@ -4,6 +4,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
+import { Failure } from "#core/failure.ts";
 import { folders, format, inspectHome, migrateHome, unusable } from "./home-format.ts";
 
 export interface Home {
