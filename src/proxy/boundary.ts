@@ -50,6 +50,8 @@ export interface Boundary {
   dnsStream(socket: Socket): void;
   /** Serves a bound UDP socket of the cell's resolver; it stays the caller's to close. */
   dnsDatagrams(socket: DatagramSocket): void;
+  /** Ends what is open and would not be allowed any more, after the gate's policy has changed; the rest goes on. */
+  review(): void;
   /** Ends every connection that is open, of the cell and to upstreams; new ones are taken and judged anew. */
   cut(): void;
   /** Ends everything at once: connections of the cell, upstreams, tunnels. */
@@ -122,6 +124,10 @@ export function openBoundary(options: BoundaryOptions): Boundary {
 
     dnsDatagrams(socket) {
       serveDatagrams(socket, resolver);
+    },
+
+    review() {
+      for (const one of open) if (!one.permitted()) one.destroy();
     },
 
     cut() {

@@ -39,6 +39,7 @@ async function task(context: TestContext, asked: Asked) {
     },
     dnsStream: (socket) => void socket.destroy(),
     dnsDatagrams: () => void heard.push("dns"),
+    review() {},
     cut() {},
     async close() {
       heard.push("closed");

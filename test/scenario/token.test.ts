@@ -1,6 +1,9 @@
 // Runs under tokens: whose they are, what holds, and how they end when something is taken back.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { createTestAuthority } from "../servers/certificate-authority.ts";
 import { startServer, type TestServer } from "../servers/https-server.ts";
@@ -231,4 +234,29 @@ test("a policy that is updated live holds for the running task at once, and clos
   );
   assert.equal(events.at(-1)?.subject?.policy_version, 2);
   assert.equal((await place.run(["audit", "verify", "last"])).code, 0);
+});
+
+test("a policy that is updated live leaves alone what it still allows", async () => {
+  await place.run(["auth", "create-policy", "--policy-id", "kept", "--file", policyFile]);
+  const issued = await place.run(["auth", "issue-token", "--agent-id", "support-bot", "--policy-id", "kept"]);
+  const script = `curl -sSN https://${host}/slow & read x; curl -sS https://${host}/after; kill -0 $! && echo alive; kill $!`;
+  const child = place.start(["run", "--", "sh", "-c", script], { env: { SALLYPORT_TOKEN: issued.stdout.trim() } });
+  assert.ok(child.stdout && child.stdin);
+  let seen = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    seen += chunk;
+  });
+  const until = async (text: string) => {
+    while (!seen.includes(text)) await once(child.stdout as Readable, "data");
+  };
+  await until("begun");
+  const wider = place.policy(`${readFileSync(policyFile, "utf8")}\n[[network.rule]]\nhost = "more.example.test"\n`);
+  await place.run(["auth", "update-policy", "--policy-id", "kept", "--file", wider, "--live"]);
+  const session = place.sessions().at(-1) ?? "";
+  while (!place.events(session).some(({ type }) => type === "policy.updated"));
+  const ended = until("alive");
+  child.stdin.write("go\n");
+  await ended;
+  assert.match(seen, /begun\nok\nalive/);
+  child.kill("SIGTERM");
 });

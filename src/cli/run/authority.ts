@@ -32,7 +32,7 @@ export function followAuthority(
     },
     closed(rules, revocation) {
       tell("rules_closed", rules.join(", "), revocation);
-      boundary.cut();
+      boundary.review();
     },
     updated(policy, version, revocation) {
       const compiled = source.withGranted(policy);
@@ -45,7 +45,7 @@ export function followAuthority(
         detail: { digest: compiled.digest, version, sources: [policy.name], copy: keepPolicy(home, compiled) },
       });
       onRevoke = compiled.onRevoke;
-      boundary.cut();
+      boundary.review();
     },
   });
 }

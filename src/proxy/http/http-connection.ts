@@ -125,6 +125,11 @@ export class HttpConnection implements Effect, Exchange, Timed {
     if (!this.#judged) this.#engine.gate.witness(this.#connectAction());
   }
 
+  permitted(): boolean {
+    const underWay = this.#state === WAITING || this.#state === EXCHANGE || this.#state === TUNNEL;
+    return !underWay || this.#action === null || isAllowed(this.#engine.gate.preview(this.#action));
+  }
+
   expired(): void {
     if (this.#state === HEAD && this.#head.length > 0) {
       this.#refuse(this.#connectAction(), "malformed_request", `the request head did not end within ${headSeconds} s`);

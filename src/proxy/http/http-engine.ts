@@ -8,6 +8,8 @@ import type { UpstreamPool } from "./upstream-pool.ts";
 /** Something of a boundary that can be ended. */
 export interface Open {
   destroy(): void;
+  /** False where what it has under way would not be allowed any more. */
+  permitted(): boolean;
 }
 
 export interface HttpEngine {

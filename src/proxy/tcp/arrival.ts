@@ -40,6 +40,8 @@ export class Arrival implements Effect, Timed {
   #bytes: Buffer | null = null;
   #protocol: ConnectAction["protocol"] = "tcp";
   #settled = false;
+  /** It is or becomes a tunnel. */
+  #allowed = false;
   #silence: NodeJS.Timeout | null = null;
   #alert: Alert | null = null;
   readonly #onReadable = () => this.#look();
@@ -85,8 +87,14 @@ export class Arrival implements Effect, Timed {
       this.#forget();
       return;
     }
+    this.#allowed = isAllowed(decision);
     if (isAllowed(decision)) void this.#tunnel(decision);
     else this.#deny();
+  }
+
+  /** While it is looked at nothing has passed yet: what it turns out to be is judged then. */
+  permitted(): boolean {
+    return !this.#allowed || isAllowed(this.#reception.gate.preview(this.#action(this.#protocol)));
   }
 
   #action(protocol: ConnectAction["protocol"]): ConnectAction {
@@ -219,8 +227,9 @@ export class Arrival implements Effect, Timed {
     }
     const { open } = this.#reception;
     this.#become();
-    const tunnel = new Tunnel(this.#socket, dialled.socket, () => open.delete(tunnel));
-    open.add(tunnel);
+    const tunnel = new Tunnel(this.#socket, dialled.socket, () => open.delete(held));
+    const held = { destroy: () => tunnel.destroy(), permitted: () => this.permitted() };
+    open.add(held);
     tunnel.begin(this.#bytes);
   }
 
