@@ -11,6 +11,7 @@ import { parseDuration } from "#policy/units.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { type OutputStream, outputFiles, type SessionFolder } from "#session/folder.ts";
 import { findSession, openSession } from "#session/store.ts";
+import { wholeNumber } from "./flag-values.ts";
 import { openHome } from "./home.ts";
 import { printJson } from "./output.ts";
 
@@ -46,7 +47,7 @@ export function register(program: Command): void {
     .option("--stdout", "only what went to stdout")
     .option("--stderr", "only what went to stderr")
     .option("--since <time>", "only what came since: 10m ago, or at 2026-11-21T12:00:00Z", since)
-    .option("-n, --lines <n>", "only the last n lines", lines)
+    .option("-n, --lines <n>", "only the last n lines", wholeNumber)
     .option("--json", "print each chunk as a line of JSON, its bytes in base64")
     .addHelpText(
       "after",
@@ -196,11 +197,4 @@ function since(text: string): number {
   if (Number.isNaN(at))
     throw new InvalidArgumentError("It must be a time ago such as 10m, or one such as 2026-11-21T12:00:00Z.");
   return at;
-}
-
-function lines(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError("It must be a whole number of at least 1.");
-  return value;
 }

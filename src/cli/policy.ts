@@ -1,6 +1,7 @@
-// `sallyport policy`: its subcommands and their flags, and nothing of what they do (policy-check.ts, policy-show.ts, …).
+// `sallyport policy`: its subcommands and their flags, and nothing of what they do (policy/).
 
 import { type Command, Option } from "commander";
+import { collect } from "./flag-values.ts";
 import type { ShowFlags } from "./policy/show.ts";
 import type { SuggestFlags } from "./policy/suggest.ts";
 
@@ -27,7 +28,7 @@ Examples:
     .argument("[file]", "as run --policy FILE would have it; without it what is found here")
     .addOption(
       new Option("--allow <host[:port]>", "as run --allow would add it; may be repeated")
-        .argParser((value: string, before: readonly string[]) => [...before, value])
+        .argParser(collect)
         .default([], "none"),
     )
     .option("--profile <name>", "with what an agent's profile adds")

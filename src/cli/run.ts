@@ -1,8 +1,8 @@
 // `sallyport run [OPTIONS] -- COMMAND…`: the flags, and nothing of what they do (run/start.ts).
 
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration, parseSize } from "#policy/units.ts";
+import { type Command, Option } from "commander";
 import type { BegunCell } from "#sandbox/begin.ts";
+import { collect, duration, durationOrNone, size, wholeNumber } from "./flag-values.ts";
 import type { RunFlags } from "./run/start.ts";
 
 export function register(program: Command, early: BegunCell | null): void {
@@ -28,10 +28,15 @@ export function register(program: Command, early: BegunCell | null): void {
     .option("--no-profile", "no profile, whatever the program")
     .option("--token <token>", "run as the agent that this token was issued to; otherwise SALLYPORT_TOKEN")
     .option("--max-runtime <duration>", "end the run after this time: 300, 300s, 5m", duration)
-    .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", count)
+    .option("--max-output-lines <n>", "end the run at the line after these, stdout and stderr together", wholeNumber)
     .option("--max-output-bytes <size>", "end the run at the byte after these: 50MB, 50MiB", size)
-    .option("--max-requests <n>", "end the run at the request after these", count)
-    .option("--grace <duration>", "time from SIGTERM to SIGKILL when a run is ended; 0 kills at once", grace, 5)
+    .option("--max-requests <n>", "end the run at the request after these", wholeNumber)
+    .option(
+      "--grace <duration>",
+      "time from SIGTERM to SIGKILL when a run is ended; 0 kills at once",
+      durationOrNone,
+      5,
+    )
     .addOption(
       new Option("--env <name[=value]>", "let a variable of yours through, or set one; may be repeated")
         .argParser(collect)
@@ -47,7 +52,7 @@ export function register(program: Command, early: BegunCell | null): void {
     .option(
       "--summary <file>",
       "write what happened: SARIF for .sarif and .json, else Markdown, added to it; may be repeated",
-      (value: string, before?: readonly string[]) => [...(before ?? []), value],
+      (value: string, before?: readonly string[]) => collect(value, before ?? []),
     )
     .option("-d, --detach", "print the session's id once the command runs, and go: see ps, logs, attach, stop")
     .addOption(new Option("--spawned-by <session>").hideHelp())
@@ -76,31 +81,4 @@ export function register(program: Command, early: BegunCell | null): void {
       const { startRun } = await import("./run/start.ts");
       process.exitCode = await startRun(command, flags, early);
     });
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError("It must be a whole number of at least 1.");
-  return value;
-}
-
-function duration(text: string): number {
-  const seconds = parseDuration(text);
-  if (seconds === null) throw new InvalidArgumentError("It must be a time such as 300, 300s or 5m.");
-  return seconds;
-}
-
-function grace(text: string): number {
-  return text === "0" || text === "0s" ? 0 : duration(text);
-}
-
-function size(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes === null) throw new InvalidArgumentError("It must be a size such as 50MB or 50MiB.");
-  return bytes;
 }

@@ -3,10 +3,10 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { Failure } from "#core/failure.ts";
-import { parseDuration } from "#policy/units.ts";
 import type { Session } from "#session/store.ts";
 import { NoAnswer, openConversation } from "#supervisor/control/client.ts";
 import type { Answer, Members } from "#supervisor/control/protocol.ts";
+import { durationOrNone } from "./flag-values.ts";
 import { openHome } from "./home.ts";
 import { failureRecord, printFailure, printJson, printLine } from "./output.ts";
 import { startProgress } from "./progress.ts";
@@ -146,8 +146,9 @@ function exitCode(error: unknown): number {
   return failureRecord(error).code === "usage" ? 125 : 1;
 }
 
+/** No longer than a run takes it from its control socket. */
 function grace(text: string): number {
-  const seconds = text === "0" || text === "0s" ? 0 : parseDuration(text);
-  if (seconds === null || seconds > 86_400) throw new InvalidArgumentError("It must be a time such as 10, 10s or 1m.");
+  const seconds = durationOrNone(text);
+  if (seconds > 86_400) throw new InvalidArgumentError("It must be a day at most.");
   return seconds;
 }

@@ -39,7 +39,7 @@ export async function listValues(kind: ListedKind): Promise<readonly Candidate[]
         .sort()
         .map((value) => ({ value, description: "" }));
     case "events":
-      return (await import("../sessions.ts")).eventTypes.map((value) => ({ value, description: "" }));
+      return (await import("../sessions/events.ts")).eventTypes.map((value) => ({ value, description: "" }));
   }
 }
 

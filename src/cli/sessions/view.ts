@@ -129,3 +129,9 @@ function durationOf(session: Session, record: SessionRecord, now: number): numbe
   if (record.state === "ended") return record.duration_ms;
   return session.state === "running" ? Math.max(0, now - Date.parse(record.started)) : null;
 }
+
+/** What every `--json` says of a session. */
+export function sessionJson(session: Session): object {
+  const { folder, state, record } = session;
+  return { ...record, id: folder.id, state, termination: terminationOf(session) };
+}
