@@ -85,6 +85,8 @@ function judgementFailed(error: unknown): Deny {
 export interface LendingGate extends Gate {
   /** Infinity where there is no cap. */
   readonly requestsLeft: number;
+  /** By this run, and by those that it has lent some. */
+  readonly requestsUsed: number;
   /** Takes these from what is left. @throws RangeError where fewer are left */
   lend(requests: number): void;
   giveBack(requests: number): void;
@@ -105,6 +107,7 @@ class RunGate implements LendingGate {
   readonly #standing: Standing | null;
   readonly #names: NameSums | null;
   #requestsLeft: number;
+  #requestsUsed = 0;
 
   constructor(options: GateOptions) {
     this.subject = options.subject;
@@ -121,13 +124,19 @@ class RunGate implements LendingGate {
     return this.#requestsLeft;
   }
 
+  get requestsUsed(): number {
+    return this.#requestsUsed;
+  }
+
   lend(requests: number): void {
     if (requests > this.#requestsLeft) throw new RangeError(`only ${this.#requestsLeft} requests are left`);
     this.#requestsLeft -= requests;
+    this.#requestsUsed += requests;
   }
 
   giveBack(requests: number): void {
     this.#requestsLeft += requests;
+    this.#requestsUsed -= requests;
   }
 
   replacePolicy(policy: CompiledPolicy, subject: Subject): void {
@@ -175,6 +184,7 @@ class RunGate implements LendingGate {
     if (action.kind === "dns" || action.host === innerApi || !isAllowed(decision)) return decision;
     if (this.#requestsLeft <= 0) return exhausted;
     this.#requestsLeft -= 1;
+    this.#requestsUsed += 1;
     return decision;
   }
 

@@ -33,8 +33,8 @@ export interface Child {
 /** A line of JSON that a spawned run tells on its lifeline: once it has begun, and once more when it has ended. */
 export interface ChildWord {
   readonly session: string | null;
-  /** Requests that it has used. */
-  readonly requests: number;
+  /** Requests that it and those below it have used; null before it has said so at its end, which it may never reach. */
+  readonly requests: number | null;
 }
 
 /** The signals' numbers matter to nobody here: sallyport gives a code of its own for each way that it ends. */
@@ -68,7 +68,7 @@ export function spawnChild(options: ChildOptions): Child {
 
 /** The newest word; what is none is not believed. */
 function readWords(lifeline: Duplex): () => ChildWord {
-  let word: ChildWord = { session: null, requests: 0 };
+  let word: ChildWord = { session: null, requests: null };
   let text = "";
   lifeline.setEncoding("utf8");
   lifeline.on("data", (chunk: string) => {

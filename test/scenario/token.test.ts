@@ -204,6 +204,12 @@ for (const { title, revoke } of takenBack) {
   });
 }
 
+test("a rule that was taken back stays closed for runs that begin later, whatever is put beside the token", async () => {
+  const wide = place.policy('# zero_trust.runtime.v1\n[network]\ndefault = "allow"\n');
+  for (const flags of [[], ["--policy", wide]])
+    assert.match((await run(await issue(), get("/"), ...flags)).stdout, /"deny_reason":"token_revoked"/);
+});
+
 test("a token whose time is over ends the run that it began", async () => {
   const ran = await run(await issue("--ttl", "2s"), ["sleep", "60"]);
   assert.equal(ran.code, 120, ran.stderr);
@@ -212,7 +218,8 @@ test("a token whose time is over ends the run that it began", async () => {
 
 test("a policy that is updated live holds for the running task at once, and closes what it does not allow", async () => {
   await place.run(["auth", "create-policy", "--policy-id", "live", "--file", policyFile]);
-  const issued = await place.run(["auth", "issue-token", "--agent-id", "support-bot", "--policy-id", "live"]);
+  await place.run(["auth", "create-agent", "--agent-id", "live-bot", "--owner", "you@example.com"]);
+  const issued = await place.run(["auth", "issue-token", "--agent-id", "live-bot", "--policy-id", "live"]);
   const script = `curl -sSN https://${host}/slow; echo "cut"; curl -sS https://${host}/after`;
   const child = place.start(["run", "--", "sh", "-c", script], { env: { SALLYPORT_TOKEN: issued.stdout.trim() } });
   const begun = Promise.withResolvers<void>();
@@ -238,7 +245,7 @@ test("a policy that is updated live holds for the running task at once, and clos
 
 test("a policy that is updated live leaves alone what it still allows", async () => {
   await place.run(["auth", "create-policy", "--policy-id", "kept", "--file", policyFile]);
-  const issued = await place.run(["auth", "issue-token", "--agent-id", "support-bot", "--policy-id", "kept"]);
+  const issued = await place.run(["auth", "issue-token", "--agent-id", "live-bot", "--policy-id", "kept"]);
   const script = `curl -sSN https://${host}/slow & read x; curl -sS https://${host}/after; kill -0 $! && echo alive; kill $!`;
   const child = place.start(["run", "--", "sh", "-c", script], { env: { SALLYPORT_TOKEN: issued.stdout.trim() } });
   assert.ok(child.stdout && child.stdin);

@@ -4,7 +4,7 @@ import { mkdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { DenyReason } from "#core/reason.ts";
-import { type DecisionListener, openGate } from "#enforce/gate.ts";
+import { type DecisionListener, type LendingGate, openGate } from "#enforce/gate.ts";
 import { createNameSums } from "#enforce/name-sums.ts";
 import { type Boundary, openBoundary } from "#proxy/boundary.ts";
 import { openAuthority } from "#proxy/tls/authority.ts";
@@ -38,7 +38,7 @@ export async function runCell(
   run: Run,
   log: EventLog,
   recorder: Recorder,
-  onCaptures: (drain: () => void) => void,
+  opened: { captures(drain: () => void): void; gate(gate: LendingGate): void },
 ): Promise<TaskEnd> {
   const { source, caps, home, ending } = run;
   const authority = await openAuthority(home.keys);
@@ -66,6 +66,7 @@ export async function runCell(
     names,
     standing: run.held?.standing ?? null,
   });
+  opened.gate(gate);
   const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
   const inner = openInnerApi(run, gate, log, cell.user);
@@ -96,7 +97,7 @@ export async function runCell(
       recorder: live.recorder,
       onCaptures: (drain) => {
         live.onCaptures(drain);
-        onCaptures(live.drained);
+        opened.captures(live.drained);
       },
       ...personsStreams(run),
       maxRuntime: caps.runtime,

@@ -6,7 +6,7 @@ import { type AgentRecord, readAgent } from "#control/store/agents.ts";
 import { listKeys } from "#control/store/keys.ts";
 import { policyOf, readPolicy } from "#control/store/policies.ts";
 import { type RevocationListener, watchRevocations } from "#control/store/revocation-watch.ts";
-import { currentEpoch, type Revocation } from "#control/store/revocations.ts";
+import { currentEpoch, type Revocation, revocationsSince } from "#control/store/revocations.ts";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import type { Termination } from "#core/termination.ts";
@@ -34,7 +34,7 @@ export interface HeldToken {
   readonly standing: HeldStanding;
   /** Seconds since 1970. */
   readonly expires: number;
-  /** Agents that a run under it may spawn. */
+  /** Agents that a run under it may spawn: now, because a live update can take some away. */
   readonly spawnable: readonly string[];
   /** The session whose agent spawned this run's; null for a run that a person began. */
   readonly parent: string | null;
@@ -110,15 +110,23 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
       remedy: "Start this run under a token of its own.",
     });
   }
+  const revocations = revocationsSince(home.revoked, 0).filter((one) => one.epoch <= epoch);
   const granted = grantedPolicy(home, token);
-  const policy: Policy = hand < 0 ? granted : { ...granted, delegated: true };
+  refuseUnaskedHands(granted, token);
+  const policy: Policy = hand < 0 ? granted : handed(granted);
   const narrowings = token.narrowings.flatMap(({ policy: said }, index) => {
     if (said === undefined) return [];
     const narrowing = narrowingPolicy(said, `the token's block ${index + 1}`);
     return [index < hand ? { ...narrowing, delegated: true as const } : narrowing];
   });
+  // Who was spawned by a task whose policy was changed meanwhile has what both versions let pass, so never more than that task.
+  const changed = hand < 0 ? null : changedPolicy(home, token, revocations);
+  if (changed !== null) narrowings.unshift(handed(changed));
   const agent = readAgent(home.agents, chainOf(token).at(-1) ?? token.grant.agent);
-  const standing = createStanding(token.expires * 1000, Date.now);
+  const standing = createStanding(token.expires * 1000, steadyClock());
+  const revoked = revocations.map((one) => one.revoked);
+  for (const rule of closedRules(revoked, token)) standing.close(rule);
+  let spawnable = spawnableOf(granted, token);
   return {
     who: whoOf(home, agent, token),
     agent,
@@ -127,11 +135,63 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
     narrowings,
     standing,
     expires: token.expires,
-    spawnable: spawnableOf(granted, token),
+    get spawnable() {
+      return spawnable;
+    },
     parent: token.narrowings.slice(0, Math.max(hand, 0)).findLast((one) => one.session !== undefined)?.session ?? null,
     childToken: (session, narrowing) => childToken(home, text, token.key, session, narrowing),
-    watch: (session, run) => watch(home, token, session, epoch, standing, run),
+    watch: (session, run) => {
+      const updated: WatchedRun["updated"] = (now, version, revocation) => {
+        const left = spawnableOf(now, token);
+        spawnable = spawnable.filter((one) => left.includes(one));
+        run.updated(now, version, revocation);
+      };
+      return watch(home, token, session, epoch, standing, { ...run, updated });
+    },
   };
+}
+
+/** What of a policy a hand further down can have: the files that it shows are its holder's alone. */
+function handed(policy: Policy): Policy {
+  const { filesystem, ...rest } = policy.document;
+  if (filesystem === undefined) return { ...policy, delegated: true };
+  const none = { ...filesystem, default: "deny" as const, allow_read: [], allow_write: [] };
+  return { ...policy, delegated: true, document: { ...rest, filesystem: none } };
+}
+
+/** The newest version that the authority has put in the place of the token's for tasks that run; null where there is none. */
+function changedPolicy(home: Home, { grant }: VerifiedToken, revocations: readonly Revocation[]): Policy | null {
+  const version = revocations.reduce(
+    (newest, { revoked }) =>
+      revoked.kind === "update" && revoked.policy_id === grant.policy ? Math.max(newest, revoked.version) : newest,
+    grant.policy_version,
+  );
+  return version === grant.policy_version ? null : policyOf(readPolicy(home.policies, grant.policy, version));
+}
+
+/** A holder can write any agent's name into a block: only who may be spawned is one. @throws Failure token_invalid */
+function refuseUnaskedHands({ document }: Policy, { narrowings }: VerifiedToken): void {
+  let agents = document.execution?.spawn ?? [];
+  for (const [index, one] of narrowings.entries()) {
+    if (one.agent !== undefined && !agents.includes(one.agent)) {
+      throw new Failure(
+        "token_invalid",
+        `the token's block ${index + 1} hands it to ${one.agent}, who may not have it`,
+        {
+          place: "SALLYPORT_TOKEN",
+          remedy: "Name the agents that may be spawned in the policy: [execution] spawn.",
+        },
+      );
+    }
+    const said = saidSpawn(one) ?? (one.agent === undefined ? agents : []);
+    agents = agents.filter((agent) => said.includes(agent));
+  }
+}
+
+/** Milliseconds since 1970 that only rise: a clock that is set back gives a token no more time. */
+function steadyClock(): () => number {
+  const began = Date.now() - performance.now();
+  return () => Math.max(Date.now(), began + performance.now());
 }
 
 /** What the granted policy and every hand on the way say: who is silent about it hands nothing on. */
@@ -188,6 +248,11 @@ function whoOf(home: Home, agent: AgentRecord, token: VerifiedToken): HeldToken[
   };
 }
 
+/** As if the version that holds now were the one that was granted. */
+function underVersion(token: VerifiedToken, policy_version: number): VerifiedToken {
+  return { ...token, grant: { ...token.grant, policy_version } };
+}
+
 /** The longest that a timer of Node can wait; a token may hold for longer. Milliseconds. */
 const longestWait = 2 ** 31 - 1;
 
@@ -199,11 +264,14 @@ function watch(
   standing: HeldStanding,
   run: WatchedRun,
 ): { close(): void } {
+  const now = steadyClock();
+  let inForce = token.grant.policy_version;
   const update = (version: number, revocation: Revocation) => {
     try {
       const policy = policyOf(readPolicy(home.policies, token.grant.policy, version));
       const isHanded = token.narrowings.some((one) => one.agent !== undefined);
-      run.updated(isHanded ? { ...policy, delegated: true } : policy, version, revocation);
+      inForce = version;
+      run.updated(isHanded ? handed(policy) : policy, version, revocation);
     } catch (error) {
       const why = `the changed policy cannot hold here: ${(error as Error).message}`;
       standing.end("internal_error", why);
@@ -214,7 +282,7 @@ function watch(
   const listener: RevocationListener = {
     revoked(revocations) {
       for (const revocation of revocations) {
-        const why = endedBy(revocation.revoked, bound);
+        const why = endedBy(revocation.revoked, bound) ?? endedBy(revocation.revoked, underVersion(bound, inForce));
         const rules = closedRules([revocation.revoked], bound);
         if (why !== null) {
           standing.end("token_revoked", why);
@@ -235,7 +303,7 @@ function watch(
   const watching = watchRevocations(home.revoked, epoch, listener);
   let timer: NodeJS.Timeout;
   const wait = () => {
-    const left = token.expires * 1000 - Date.now();
+    const left = token.expires * 1000 - now();
     if (left > 0) timer = setTimeout(wait, Math.min(left, longestWait)).unref();
     else run.ended("expired", "the token's time is over", null);
   };

@@ -52,7 +52,7 @@ export function openInnerApi(run: Run, gate: LendingGate, log: EventLog, owner: 
     const place = openControlPlace(run.folder.path, "api.sock");
     const server = await openInnerServer(place.path, [
       { method: "GET", path: "/v1/whoami", doc: "who this run is", answer: () => whoami(run) },
-      { method: "GET", path: "/v1/budget", doc: "what is left to it", answer: () => budget(run, gate, log, begun) },
+      { method: "GET", path: "/v1/budget", doc: "what is left to it", answer: () => budget(run, gate, begun) },
       { method: "GET", path: "/v1/explain", doc: "why something was denied", answer: (ask) => explain(ask, denials) },
       { method: "POST", path: "/v1/notes", doc: "a line for the session's record", answer: noting(log) },
       { method: "POST", path: "/v1/spawn", doc: "an agent with a part of what this one has", answer: children.spawn },
@@ -106,11 +106,11 @@ function secondsLeft({ caps, held }: Run, begun: number): number {
   return Math.max(0, Math.min(runtime, token));
 }
 
-function budget(run: Run, gate: LendingGate, log: EventLog, begun: number): InnerAnswer {
+function budget(run: Run, gate: LendingGate, begun: number): InnerAnswer {
   const { caps } = run;
   const finite = (value: number) => (Number.isFinite(value) ? Math.floor(value) : null);
   return {
-    requests: { limit: caps.requests, used: log.counts.requests, left: finite(gate.requestsLeft) },
+    requests: { limit: caps.requests, used: gate.requestsUsed, left: finite(gate.requestsLeft) },
     seconds: {
       limit: caps.runtime,
       used: Math.floor((performance.now() - begun) / 1000),

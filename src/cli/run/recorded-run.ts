@@ -95,7 +95,8 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
     : (await import("#session/unkept.ts")).openUnkept(record);
   if (run.profile !== null) report.before(run.profile.line(source));
   const lifeline = run.flags.spawnedBy === undefined ? null : await openLifeline(ending);
-  lifeline?.tell({ session: folder.id, requests: 0 });
+  lifeline?.tell({ session: folder.id, requests: null });
+  let requestsUsed = () => 0;
   for (const notice of source.notices) report.before(notice);
   for (const warning of run.observing?.banner ?? []) report.warn(warning);
   for (const name of missingVariables(run))
@@ -104,8 +105,13 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   let failure: FailureRecord | null = null;
   try {
     announce(run, log);
-    end = await runCell(cell, run, log, recorder, (captures) => {
-      drain = captures;
+    end = await runCell(cell, run, log, recorder, {
+      captures: (captures) => {
+        drain = captures;
+      },
+      gate: (gate) => {
+        requestsUsed = () => gate.requestsUsed;
+      },
     });
   } catch (error) {
     failure = failureRecord(error);
@@ -126,7 +132,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   });
   if (suggested !== undefined && !json && !run.flags.quiet) await tellObserved(suggested, folder.id);
   if (json) process.stderr.write(`${JSON.stringify(ended)}\n`);
-  lifeline?.tell({ session: folder.id, requests: log.counts.requests });
+  lifeline?.tell({ session: folder.id, requests: requestsUsed() });
   lifeline?.close();
   return termination === null ? (exitCode ?? 125) : exitCodeOf(termination.kind);
 }

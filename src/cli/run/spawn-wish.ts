@@ -23,6 +23,7 @@ export interface SpawnWish {
 
 const mostWords = 256;
 const mostFiles = 256;
+const mostText = 98_304; // bytes of the command, and of the environment as JSON
 const mostBytes = 16 * 1024 * 1024; // of all files and the input together
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const segment = /^(?!\.{1,2}$)[^/\0\n]{1,255}$/;
@@ -39,6 +40,12 @@ export function readSpawnWish(body: { readonly [key: string]: unknown }): SpawnW
   const command = texts(body.command, "command");
   if (command.length === 0 || command.length > mostWords)
     throw wrong("command", "is no command", 'Send one such as ["python3","notify.py"].');
+  const env = environmentOf(body.env ?? {});
+  // The kernel takes 128 KiB in one piece, and both are given to it in pieces.
+  if (Buffer.byteLength(JSON.stringify(env)) > mostText)
+    throw wrong("env", "is too much", `Hand over ${mostText} bytes at most.`);
+  if (Buffer.byteLength(command.join(" ")) > mostText)
+    throw wrong("command", "is too long", `Use ${mostText} bytes at most; hand over a file with the rest.`);
   const allow = texts(body.allow ?? [], "allow");
   if (body.policy !== undefined && allow.length > 0)
     throw wrong("allow", "stands beside policy", "Name the hosts in one of the two.");
@@ -48,7 +55,7 @@ export function readSpawnWish(body: { readonly [key: string]: unknown }): SpawnW
     allow,
     policy: body.policy ?? null,
     files,
-    env: environmentOf(body.env ?? {}),
+    env,
     stdin,
     task: body.task === undefined ? null : id(body.task, "task"),
     max_requests: count(body.max_requests, "max_requests"),

@@ -13,12 +13,14 @@ import type { JsonValue } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
 import type { LendingGate } from "#enforce/gate.ts";
 import type { Narrowing } from "#identity/token/claims.ts";
+import { longestToken } from "#identity/token/verify.ts";
 import { policyFromFlags } from "#policy/extend.ts";
 import { hostNarrowing, narrowingPolicy } from "#policy/narrow.ts";
 import type { PolicyDocument } from "#policy/policy.ts";
 import { type Child, spawnChild } from "#supervisor/child.ts";
 import { type InnerAnswer, InnerRefusal, type InnerRequest } from "#supervisor/inner/server.ts";
 import type { HeldToken } from "./held-token.ts";
+import { handedEnvironment, spawnedFolder } from "./lifeline.ts";
 import type { Run } from "./recorded-run.ts";
 import { readSpawnWish, type SpawnWish } from "./spawn-wish.ts";
 
@@ -48,16 +50,15 @@ export interface SpawningOptions {
 export function openSpawning({ run, gate, log, owner, secondsLeft }: SpawningOptions): Spawning {
   const children = new Set<Child>();
   let closed = false;
-  return {
-    async spawn(request) {
-      const held = maySpawn(run, closed, children.size);
-      const wish = readSpawnWish(request.body);
-      const narrowing = narrowingOf(wish, held, gate, secondsLeft());
-      const requests = narrowing.execution?.max_requests ?? null;
-      const token = await handDown(held, run.folder.id, wish, narrowing);
-      if (closed) throw ending();
-      if (requests !== null) gate.lend(requests);
-      const workspace = makeWorkspace(wish, owner);
+  // All from here to the started child happens in one turn, so that many who ask at once are counted one after another.
+  const begin = (request: InnerRequest, wish: SpawnWish, narrowing: PolicyDocument, token: string): InnerAnswer => {
+    maySpawn(run, closed, children.size);
+    if (request.gone.aborted) throw ending();
+    const requests = narrowing.execution?.max_requests ?? null;
+    if (requests !== null && requests > gate.requestsLeft) throw exhausted(gate.requestsLeft);
+    const workspace = makeWorkspace(wish, owner);
+    let child: Child;
+    try {
       log.append({
         type: "agent.spawned",
         detail: {
@@ -67,14 +68,28 @@ export function openSpawning({ run, gate, log, owner, secondsLeft }: SpawningOpt
           policy: narrowing as unknown as JsonValue,
         },
       });
-      const child = spawnChild(commandOf(run, wish, workspace, token));
-      children.add(child);
-      request.gone.addEventListener("abort", () => child.end());
-      return linesOf(child, log, wish, (used) => {
-        children.delete(child);
-        rmSync(workspace, { recursive: true, force: true });
-        if (requests !== null) gate.giveBack(Math.max(0, requests - used));
-      });
+      child = spawnChild(commandOf(run, wish, workspace, token));
+    } catch (error) {
+      rmSync(workspace, { recursive: true, force: true });
+      throw error;
+    }
+    if (requests !== null) gate.lend(requests);
+    children.add(child);
+    request.gone.addEventListener("abort", () => child.end());
+    return linesOf(child, log, wish, (used) => {
+      children.delete(child);
+      rmSync(workspace, { recursive: true, force: true });
+      // Who could not say what it used has used what it was given.
+      if (requests !== null) gate.giveBack(Math.max(0, requests - (used ?? requests)));
+    });
+  };
+  return {
+    async spawn(request) {
+      const held = maySpawn(run, closed, children.size);
+      const wish = readSpawnWish(request.body);
+      const narrowing = narrowingOf(wish, held, gate, secondsLeft());
+      const token = await handDown(held, run.folder.id, wish, narrowing);
+      return begin(request, wish, narrowing, token);
     },
     async close() {
       closed = true;
@@ -104,6 +119,10 @@ function ending(): InnerRefusal {
   return new InnerRefusal(503, "internal_error", "this run is ending", "Spawn nothing more.");
 }
 
+function exhausted(left: number): InnerRefusal {
+  return new InnerRefusal(429, "requests_exhausted", `${left} requests are left`, "Ask for fewer.");
+}
+
 /** What is asked for, in the form that can only take away. @throws InnerRefusal */
 function narrowingOf(wish: SpawnWish, held: HeldToken, gate: LendingGate, secondsLeft: number): PolicyDocument {
   if (!held.spawnable.includes(wish.agent_id)) {
@@ -118,8 +137,7 @@ function narrowingOf(wish: SpawnWish, held: HeldToken, gate: LendingGate, second
   }
   const left = gate.requestsLeft;
   const requests = wish.max_requests ?? (Number.isFinite(left) ? left : null);
-  if (requests !== null && (requests > left || requests < 1))
-    throw new InnerRefusal(429, "requests_exhausted", `${left} requests are left`, "Ask for fewer.");
+  if (requests !== null && (requests > left || requests < 1)) throw exhausted(left);
   const runtime = Math.min(wish.max_runtime_seconds ?? Number.POSITIVE_INFINITY, secondsLeft);
   const base = wish.policy === null ? allowed(wish.allow) : asked(wish.policy);
   const execution = {
@@ -127,6 +145,8 @@ function narrowingOf(wish: SpawnWish, held: HeldToken, gate: LendingGate, second
     ...(requests === null ? {} : { max_requests: requests }),
     ...(Number.isFinite(runtime) ? { max_runtime_seconds: Math.max(1, Math.floor(runtime)) } : {}),
     spawn: wish.spawn,
+    // Nothing is inherited: what the parent's policy puts into its environment is the parent's.
+    env: base.execution?.env ?? [],
   };
   const policy: PolicyDocument = { ...base, network: base.network ?? { default: "deny" }, execution };
   return asked(policy);
@@ -159,7 +179,9 @@ async function handDown(held: HeldToken, session: string, wish: SpawnWish, polic
     ...(wish.task === null ? {} : { task: wish.task }),
   };
   try {
-    return await held.childToken(session, narrowing);
+    const token = await held.childToken(session, narrowing);
+    if (token.length <= longestToken) return token;
+    throw new RangeError("the policies of all hands together are longer than a token may be");
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new InnerRefusal(403, "token_invalid", error.message, "Spawn from an agent further up.");
@@ -168,7 +190,18 @@ async function handDown(held: HeldToken, session: string, wish: SpawnWish, polic
 
 /** A folder with the files that were handed over, and nothing else; as root it is the agent's own user's. */
 function makeWorkspace({ files }: SpawnWish, owner: FileOwner): string {
-  const folder = mkdtempSync(join(tmpdir(), "sallyport-spawned-"));
+  const folder = mkdtempSync(join(tmpdir(), spawnedFolder));
+  try {
+    fillWorkspace(folder, files, owner);
+    return folder;
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    const why = (error as Error).message;
+    throw new InnerRefusal(400, "usage", `the files cannot be written: ${why}`, "Hand over fewer, or shorter names.");
+  }
+}
+
+function fillWorkspace(folder: string, files: SpawnWish["files"], owner: FileOwner): void {
   const made = new Set([folder]);
   for (const [name, content] of Object.entries(files)) {
     const file = join(folder, name);
@@ -178,12 +211,10 @@ function makeWorkspace({ files }: SpawnWish, owner: FileOwner): string {
     made.add(file);
   }
   if (process.geteuid?.() === 0) for (const at of made) chownSync(at, owner.uid, owner.gid);
-  return folder;
 }
 
 function commandOf(run: Run, wish: SpawnWish, cwd: string, token: string) {
-  const flags = Object.entries(wish.env).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
-  const words = ["run", "--quiet", "--no-tty", "--no-profile", "--spawned-by", run.folder.id, ...flags, "--"];
+  const words = ["run", "--quiet", "--no-tty", "--no-profile", "--spawned-by", run.folder.id, "--"];
   return {
     program: process.execPath,
     args: [...process.execArgv, process.argv[1] ?? "", ...words, ...wish.command],
@@ -193,6 +224,8 @@ function commandOf(run: Run, wish: SpawnWish, cwd: string, token: string) {
       HOME: process.env.HOME ?? "",
       SALLYPORT_HOME: run.home.path,
       SALLYPORT_TOKEN: token,
+      // Not as words: those are seen by everybody on the machine.
+      [handedEnvironment]: JSON.stringify(wish.env),
     },
     input: wish.stdin,
   };
@@ -202,7 +235,7 @@ async function* linesOf(
   child: Child,
   log: EventLog,
   wish: SpawnWish,
-  done: (requests: number) => void,
+  done: (requests: number | null) => void,
 ): AsyncIterable<{ readonly [key: string]: JsonValue }> {
   let code: number | null = null;
   try {

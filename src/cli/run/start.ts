@@ -59,9 +59,21 @@ export interface RunFlags {
  * @throws Failure when nothing of it could be started.
  */
 export async function startRun(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
+  if (flags.spawnedBy !== undefined) return startSpawned(command, flags, early);
   if (flags.summary === undefined) return start(command, flags, early, null);
   const { summarizeRun } = await import("../summary/summary.ts");
   return summarizeRun(flags.summary, command, flags.json === true, (summary) => start(command, flags, early, summary));
+}
+
+/** What an agent has spawned: its environment was handed over, and its workspace was made for it alone. */
+async function startSpawned(command: readonly string[], flags: RunFlags, early: BegunCell | null): Promise<number> {
+  const { handedVariables, removeSpawnedWorkspace } = await import("./lifeline.ts");
+  const workspace = process.cwd();
+  try {
+    return await start(command, { ...flags, env: handedVariables(process.env) }, early, null);
+  } finally {
+    removeSpawnedWorkspace(workspace);
+  }
 }
 
 async function start(

@@ -10,7 +10,7 @@ import { blockText, mostBlocks, tokenPrefix } from "./issue.ts";
 type Opened = ReturnType<Biscuits["Biscuit"]["fromBase64"]>;
 
 /** Characters; larger texts are not looked at. */
-const longest = 65_536;
+export const longestToken = 65_536;
 
 /** Seconds that two machines' clocks may be apart; a clock that was set back further makes no expired token hold again. */
 const clockSkew = 300;
@@ -47,7 +47,7 @@ export interface Expected {
 }
 
 export function verifyToken(biscuits: Biscuits, text: string, expected: Expected): Verification {
-  if (text.length > longest) return invalid("it is longer than any token");
+  if (text.length > longestToken) return invalid("it is longer than any token");
   if (!text.startsWith(tokenPrefix)) return invalid(`it does not begin with ${tokenPrefix}`);
   if (!/^[\w-]+=*$/.test(text)) return invalid("it holds characters that no token has");
   let key = -1;

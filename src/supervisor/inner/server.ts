@@ -7,6 +7,8 @@ import type { JsonValue } from "#core/event.ts";
 
 /** Bytes of a request's body. */
 export const largestBody = 24 * 1024 * 1024;
+/** Bytes of all bodies that are being read, so that many at once do not fill the boundary's memory. */
+const mostBodies = 2 * largestBody;
 
 export interface InnerRequest {
   readonly query: URLSearchParams;
@@ -50,8 +52,9 @@ export interface InnerServer {
 
 /** Listens on the socket's path. @throws Error of the system where it cannot */
 export async function openInnerServer(path: string, routes: readonly InnerRoute[]): Promise<InnerServer> {
+  const reading = { bytes: 0 };
   const server = createServer({ requestTimeout: 60_000 }, (request, response) => {
-    void answer(request, response, routes);
+    void answer(request, response, routes, reading);
   });
   await listen(server, path);
   return {
@@ -73,6 +76,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   routes: readonly InnerRoute[],
+  reading: Reading,
 ): Promise<void> {
   const aborted = new AbortController();
   response.once("close", () => aborted.abort());
@@ -81,7 +85,7 @@ async function answer(
     const here = routes.filter((route) => route.path === pathname);
     const route = here.find(({ method }) => method === request.method);
     if (route === undefined) throw unknown(here, routes);
-    const found = await route.answer({ query, body: await readBody(request), gone: aborted.signal });
+    const found = await route.answer({ query, body: await readBody(request, reading), gone: aborted.signal });
     if (Symbol.asyncIterator in found) await stream(response, found as AsyncIterable<JsonObject>);
     else send(response, 200, found as JsonObject);
   } catch (error) {
@@ -99,17 +103,31 @@ function unknown(here: readonly InnerRoute[], routes: readonly InnerRoute[]): In
     : new InnerRefusal(400, "usage", "this path is asked otherwise", `Use ${other.method} ${other.path}.`);
 }
 
-async function readBody(request: IncomingMessage): Promise<InnerRequest["body"]> {
+/** What of bodies is held in memory, over all requests. */
+interface Reading {
+  bytes: number;
+}
+
+async function readBody(request: IncomingMessage, reading: Reading): Promise<InnerRequest["body"]> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > largestBody)
-      throw new InnerRefusal(400, "usage", "the body is too long", `Send ${largestBody} bytes at most.`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      reading.bytes += chunk.length;
+      if (length > largestBody)
+        throw new InnerRefusal(400, "usage", "the body is too long", `Send ${largestBody} bytes at most.`);
+      if (reading.bytes > mostBodies)
+        throw new InnerRefusal(429, "usage", "too much is being sent at once", "Send one body after another.");
+      chunks.push(chunk);
+    }
+  } finally {
+    reading.bytes -= length;
   }
-  if (length === 0) return {};
-  const text = Buffer.concat(chunks).toString("utf8");
+  return length === 0 ? {} : objectOf(Buffer.concat(chunks).toString("utf8"));
+}
+
+function objectOf(text: string): InnerRequest["body"] {
   let value: unknown;
   try {
     value = JSON.parse(text);
