@@ -96,8 +96,9 @@ function configuration(options: ContainerOptions, args: readonly string[]): obje
       mount("/dev", "tmpfs", "nosuid", "mode=755"),
       mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
       mount("/sys", "sysfs", "nosuid", "noexec", "nodev", "ro"),
-      ...["/usr", "/etc", root].map(bind),
+      ...["/usr", "/etc"].map(bind),
       mount("/tmp", "tmpfs", "mode=1777"),
+      bind(root), // after /tmp: the checkout may be below it
       // What an image would have made for its user.
       ...["/home/me", "/workspace"].map((path) => mount(path, "tmpfs", "mode=700", `uid=${id}`, `gid=${id}`)),
     ],
