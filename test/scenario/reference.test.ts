@@ -84,6 +84,17 @@ test("every npm script that the documents name is there", () => {
   }
 });
 
+test("CONTRIBUTING.md explains every step of the check", () => {
+  const script = readFileSync(join(root, "scripts", "check.sh"), "utf8");
+  const steps = /^all="([a-z ]+)"$/m.exec(script)?.[1]?.split(" ") ?? [];
+  const explained = [...readFileSync(join(root, "CONTRIBUTING.md"), "utf8").matchAll(/^\| ([a-z]+) \| .* \| `/gm)];
+  assert.ok(steps.length > 10);
+  assert.deepEqual(
+    explained.map(([, step]) => step),
+    steps,
+  );
+});
+
 test("every file and folder that the documents name is there", () => {
   for (const document of ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", ...pages()]) {
     const text = readFileSync(join(root, document), "utf8");
