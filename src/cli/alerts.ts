@@ -3,17 +3,18 @@
 // Whoever runs next delivers what was left.
 
 import { createHmac, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createFile } from "#control/store/files.ts";
 import { addressClass } from "#lib/address-class.ts";
+import { member } from "#lib/json.ts";
+import { writeWhole } from "#lib/whole-file.ts";
 import { type Posted, post } from "#proxy/upstream/post.ts";
 import type { ResolveUpstream } from "#proxy/upstream/resolve.ts";
 import type { UpstreamTrust } from "#proxy/upstream/trust.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { isSessionId, type SessionFolder } from "#session/folder.ts";
 import type { Home } from "./home.ts";
-import { member } from "./sessions/view.ts";
 
 /** How far a session's denials were delivered. */
 interface Owed {
@@ -185,9 +186,7 @@ function folderOf(home: Home, session: string): SessionFolder {
 }
 
 function keep(file: string, owed: Owed): void {
-  const next = `${file}.${process.pid}`;
-  writeFileSync(next, JSON.stringify(owed), { mode: 0o600 });
-  renameSync(next, file);
+  writeWhole(file, JSON.stringify(owed), 0o600);
 }
 
 function alertsFolder(home: Home): string {

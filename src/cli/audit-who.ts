@@ -2,12 +2,12 @@
 
 import { Failure } from "#core/failure.ts";
 import { innerApi } from "#lib/host-name.ts";
+import { member } from "#lib/json.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { openSession, type Session, sessionIds } from "#session/store.ts";
 import { openHome } from "./home.ts";
 import { printable, printJson, printLine } from "./output.ts";
-import { actionText } from "./sessions/tree.ts";
-import { member } from "./sessions/view.ts";
+import { briefAction } from "./sessions/tree.ts";
 
 /** @throws Failure session_unknown */
 export function auditWho(text: string, { json = false }: { readonly json?: boolean }): void {
@@ -27,7 +27,7 @@ export function auditWho(text: string, { json = false }: { readonly json?: boole
     }
     for (const event of decisions(session)) {
       if (json) printJson(event);
-      else printLine(printable(`  ${event.time.slice(11, 23)}  ${verdict(event)}  ${actionText(event)}`));
+      else printLine(printable(`  ${event.time.slice(11, 23)}  ${verdict(event)}  ${briefAction(event)}`));
     }
   }
 }

@@ -2,9 +2,10 @@
 // is opened; one of a newer format is refused, because what this program does not know it might damage.
 // Rules: reading changes nothing; a step may be done twice or cut off anywhere, and the number is written last, by a rename.
 
-import { chmodSync, lstatSync, readdirSync, readFileSync, renameSync, type Stats, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, readdirSync, readFileSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { writeWhole } from "#lib/whole-file.ts";
 
 /** What every home has. */
 export const folders = ["agents", "policies", "keys", "revoked", "secrets", "sessions", "log"] as const;
@@ -58,9 +59,7 @@ export function isOurs(name: string): boolean {
 export function migrateHome(path: string, from: number): void {
   try {
     for (const step of steps.slice(from)) step(path);
-    const temporary = join(path, `${file}.${process.pid}`);
-    writeFileSync(temporary, text(format), { mode: 0o600 });
-    renameSync(temporary, join(path, file));
+    writeWhole(join(path, file), text(format), 0o600);
   } catch (cause) {
     const message = `the home cannot be written: ${(cause as Error).message}`;
     throw unusable(path, message, "Free the disk, or give this user the home back.", cause);

@@ -3,7 +3,6 @@
 
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { Failure } from "#core/failure.ts";
@@ -13,7 +12,7 @@ import { type OutputStream, outputFiles, type SessionFolder } from "#session/fol
 import { findSession, openSession } from "#session/store.ts";
 import { wholeNumber } from "./flag-values.ts";
 import { openHome } from "./home.ts";
-import { printJson } from "./output.ts";
+import { printJson, writeBytes } from "./output.ts";
 
 /** How often a followed session is looked at, milliseconds. */
 const followInterval = 100;
@@ -95,7 +94,7 @@ async function print(reader: Reader, pieces: readonly Piece[], { json }: LogFlag
       const { stream, offset, time } = piece;
       if (json)
         printJson({ stream, time, offset: offset + at, length: bytes.length, base64: bytes.toString("base64") });
-      else await write(process[stream], bytes);
+      else await writeBytes(process[stream], bytes);
     }
   }
 }
@@ -176,17 +175,6 @@ function openReader(folder: SessionFolder): Reader {
       for (const fd of fds.values()) closeSync(fd);
     },
   };
-}
-
-function write(stream: Writable, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.once("error", reject);
-    stream.write(bytes, (error) => {
-      if (error) return reject(error);
-      stream.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 /** Milliseconds since the epoch: so long ago, or at that time. */

@@ -1,5 +1,6 @@
 // How the command line prints: results on stdout, everything about them on stderr, failures in one shape.
 
+import type { Writable } from "node:stream";
 import { styleText } from "node:util";
 import { exitCodeOf, Failure, type FailureRecord } from "#core/failure.ts";
 
@@ -10,6 +11,19 @@ export function printJson(value: unknown): void {
 
 export function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** Bytes as they are; resolves when the stream has taken them. @throws Error of the system, e.g. EPIPE */
+export function writeBytes(stream: Writable, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => reject(error);
+    stream.once("error", failed);
+    stream.write(bytes, (error) => {
+      if (error) return reject(error);
+      stream.off("error", failed);
+      resolve();
+    });
+  });
 }
 
 /** Left-aligned columns, two spaces apart; the heading is part of `rows`. Cells are printed with control characters escaped. */

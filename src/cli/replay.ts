@@ -1,13 +1,12 @@
 // `sallyport replay SESSION`: the exact bytes that the agent printed, to the streams it printed them to, at its pace.
 
-import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { Failure } from "#core/failure.ts";
 import { type Chunk, replay } from "#session/replay.ts";
 import { findSession } from "#session/store.ts";
 import { openHome } from "./home.ts";
-import { printJson } from "./output.ts";
+import { printJson, writeBytes } from "./output.ts";
 
 export function register(program: Command): void {
   program
@@ -25,7 +24,7 @@ async function run(text: string, options: { speed: number; delay: boolean; json?
   const folder = findSession(sessions, text);
   const speed = options.delay && !options.json ? options.speed : Number.POSITIVE_INFINITY;
   const streams = { stdout: process.stdout, stderr: process.stderr };
-  const write = options.json ? writeJson : (chunk: Chunk) => writeAll(streams[chunk.stream], chunk.bytes);
+  const write = options.json ? writeJson : (chunk: Chunk) => writeBytes(streams[chunk.stream], chunk.bytes);
   try {
     await replay({ folder, speed, write, sleep: (ms) => sleep(ms), clock: () => performance.now() });
   } catch (error) {
@@ -36,18 +35,6 @@ async function run(text: string, options: { speed: number; delay: boolean; json?
 
 async function writeJson({ stream, at, offset, bytes, sha256 }: Chunk): Promise<void> {
   printJson({ stream, at_ms: at, offset, length: bytes.length, sha256, base64: bytes.toString("base64") });
-}
-
-function writeAll(stream: Writable, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error) => reject(error);
-    stream.once("error", failed);
-    stream.write(bytes, (error) => {
-      if (error) return reject(error);
-      stream.off("error", failed);
-      resolve();
-    });
-  });
 }
 
 function factor(text: string): number {

@@ -2,6 +2,7 @@
 // streams on, ends it when a cap or a signal says so, and returns when nothing of it is left.
 // It is handed everything it works with, and decides nothing but when to end.
 
+import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import type { Termination } from "#core/termination.ts";
 import type { Boundary } from "#proxy/boundary.ts";
@@ -41,6 +42,7 @@ export interface TaskOptions {
 }
 
 export interface TaskEnd {
+  /** Null where a signal ended it. As of the kernel's SIGKILL where it held too much memory, whoever held the limit. */
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly termination: Termination | null;
@@ -83,7 +85,8 @@ export async function runTask(options: TaskOptions): Promise<TaskEnd> {
     await Promise.all(captures.map((one) => one.ended));
     options.onRestored(running.restore());
     const { code, signal, outOfMemory } = exit;
-    return { exitCode: code, signal, termination: ending.termination, outOfMemory };
+    const exitCode = outOfMemory ? 128 + constants.signals.SIGKILL : code;
+    return { exitCode, signal, termination: ending.termination, outOfMemory };
   } finally {
     clearTimeout(connect);
     stopClock();

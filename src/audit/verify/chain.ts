@@ -3,6 +3,7 @@
 
 import { hash } from "node:crypto";
 import { canonicalJson } from "#lib/canonical-json.ts";
+import { member } from "#lib/json.ts";
 import type { Finding, FindingCode } from "./finding.ts";
 
 /** Bytes of a line; no writer makes longer ones. */
@@ -182,10 +183,6 @@ function isCanonical(value: object, text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
 /** Who it is, whatever the version of the policy. */

@@ -10,6 +10,7 @@ import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { JsonValue } from "#core/event.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
+import { member } from "#lib/json.ts";
 import { readLines } from "#lib/line-reader.ts";
 import { type Chain, createChain, type EventRecord, maxLineBytes } from "./chain.ts";
 import { type Finding, type Status, statusOf } from "./finding.ts";
@@ -203,10 +204,4 @@ function canonicalOf(value: unknown): string {
   } catch {
     return "";
   }
-}
-
-function member(value: unknown, name: string): unknown {
-  return value !== null && typeof value === "object" && Object.hasOwn(value, name)
-    ? (value as EventRecord)[name]
-    : undefined;
 }

@@ -7,6 +7,7 @@ import { addRevocation } from "#control/store/revocations.ts";
 import { listTokens } from "#control/store/tokens.ts";
 import { Failure } from "#core/failure.ts";
 import type { Revoked } from "#identity/revoked.ts";
+import { isSessionId } from "#session/folder.ts";
 import { openHome } from "../home.ts";
 import { printJson, printLine } from "../output.ts";
 import { authorityKeys } from "./keys.ts";
@@ -15,10 +16,9 @@ interface Json {
   readonly json?: boolean;
 }
 
-const task = /^[0-9]{8}-[0-9]{6}-[0-9a-f]{6}$/;
-
 export function revokeToken({ jti, json }: Json & { readonly jti: string }): void {
-  if (task.test(jti)) {
+  // A task is the session that its token is bound to.
+  if (isSessionId(jti)) {
     revoke({ kind: "task", task: jti }, `task ${jti}`, json);
     return;
   }

@@ -4,12 +4,12 @@
 import type { Action } from "#core/action.ts";
 import type { JsonValue } from "#core/event.ts";
 import { type DenyReason, denyReasons } from "#core/reason.ts";
+import { member } from "#lib/json.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import type { SessionFolder } from "#session/folder.ts";
 import { openHome } from "../home.ts";
 import { printable, printJson, printLine } from "../output.ts";
 import { findLog } from "../run/unkept-run.ts";
-import { member } from "../sessions/view.ts";
 import { createSuggester, type Suggested, suggestedLines } from "./suggestion.ts";
 
 export interface SuggestFlags {

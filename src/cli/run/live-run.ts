@@ -1,6 +1,5 @@
 // A run while it lives: who watches it, its control socket, and the screen that it draws on.
 
-import { constants } from "node:os";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { RunningCell } from "#sandbox/process.ts";
 import type { Recorder } from "#session/recorder.ts";
@@ -113,6 +112,6 @@ async function openRunControl(
 
 function resultOf(end: TaskEnd | null): RunResult {
   if (end === null) return { exit_code: null, signal: null, termination: null };
-  const { exitCode, signal, termination, outOfMemory } = end;
-  return { exit_code: outOfMemory ? 128 + constants.signals.SIGKILL : exitCode, signal, termination };
+  const { exitCode, signal, termination } = end;
+  return { exit_code: exitCode, signal, termination };
 }

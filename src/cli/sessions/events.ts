@@ -3,12 +3,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Event } from "#core/event.ts";
 import { Failure } from "#core/failure.ts";
+import { member } from "#lib/json.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { openSession } from "#session/store.ts";
 import { openHome } from "../home.ts";
 import { printable, printLine } from "../output.ts";
 import { findLog } from "../run/unkept-run.ts";
-import { eventLine, member } from "./view.ts";
+import { eventLine } from "./view.ts";
 
 export interface EventFlags {
   readonly type?: string;

@@ -1,8 +1,8 @@
 // What a session asked of each host: how often it was allowed, how often denied and why, how often its name was looked up.
 
 import type { JsonValue } from "#core/event.ts";
+import { member } from "#lib/json.ts";
 import type { LoggedEvent } from "#session/events.ts";
-import { member } from "./view.ts";
 
 /** An agent can name any number of hosts; what comes after so many is summed up as one. */
 const maxHosts = 1000;

@@ -3,10 +3,11 @@
 
 import { Failure } from "#core/failure.ts";
 import { innerApi } from "#lib/host-name.ts";
+import { member } from "#lib/json.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { openSession, type Session, sessionIds, terminationOf } from "#session/store.ts";
 import { printable, printLine } from "../output.ts";
-import { clip, commandText, durationText, exitText, member } from "./view.ts";
+import { clip, commandText, durationText, exitText } from "./view.ts";
 
 export interface TreeNode {
   readonly session: Session;
@@ -71,7 +72,7 @@ function addAction(steps: TreeStep[], event: LoggedEvent): void {
   if (member(event.action, "kind") === "dns" || host === innerApi) return;
   const reason = member(event.decision, "deny_reason");
   const verdict = typeof reason === "string" ? `denied (${reason})` : "allowed";
-  const text = actionText(event);
+  const text = briefAction(event);
   const last = steps.at(-1);
   if (last?.kind === "action" && last.text === text && last.verdict === verdict)
     steps[steps.length - 1] = { ...last, times: last.times + 1 };
@@ -79,7 +80,7 @@ function addAction(steps: TreeStep[], event: LoggedEvent): void {
 }
 
 /** `POST hooks.slack.com/services/x`, `CONNECT smtp.example.com:25`. */
-export function actionText({ action }: LoggedEvent): string {
+export function briefAction({ action }: LoggedEvent): string {
   const [host, port] = [String(member(action, "host")), Number(member(action, "port"))];
   if (member(action, "kind") !== "http") return `CONNECT ${host}:${port}`;
   const where = port === 80 || port === 443 ? host : `${host}:${port}`;

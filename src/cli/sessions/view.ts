@@ -2,6 +2,7 @@
 // terminal goes through `printable`, and is clipped to a length that a line can bear.
 
 import type { JsonValue } from "#core/event.ts";
+import { member } from "#lib/json.ts";
 import type { LoggedEvent } from "#session/events.ts";
 import type { SessionRecord } from "#session/metadata.ts";
 import { type Session, terminationOf } from "#session/store.ts";
@@ -117,12 +118,6 @@ function reasonText(decision: JsonValue | undefined): string {
   }
   const detail = member(decision, "detail");
   return ` (${member(decision, "deny_reason")}${typeof detail === "string" ? `: ${detail}` : ""})`;
-}
-
-export function member(value: JsonValue | undefined, name: string): JsonValue | undefined {
-  if (value === undefined || value === null || typeof value !== "object" || !Object.hasOwn(value, name))
-    return undefined;
-  return (value as { readonly [key: string]: JsonValue })[name];
 }
 
 function durationOf(session: Session, record: SessionRecord, now: number): number | null {

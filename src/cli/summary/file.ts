@@ -12,12 +12,12 @@ import {
   openSync,
   readFileSync,
   realpathSync,
-  renameSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
+import { writeWhole } from "#lib/whole-file.ts";
 
 export interface SummaryFile {
   /** Its real path. */
@@ -64,9 +64,7 @@ export function openSummaryFile(file: string, workspace: string): SummaryFile {
           writeFileSync(fd, format === "markdown" && fstatSync(fd).size > 0 ? `\n${text}` : text);
         } else if (realpathSync(dirname(path)) === folder) {
           // Somebody put another there. A rename replaces whatever it is, a link too, and follows nothing.
-          const next = `${path}.${process.pid}`;
-          writeFileSync(next, text, { flag: "wx", mode: 0o644 });
-          renameSync(next, path);
+          writeWhole(path, text, 0o644);
         } else throw new Error("its folder was replaced by another while the run went on");
       } catch (cause) {
         throw unwritable(path, cause as Error);

@@ -4,9 +4,10 @@
 // changed since can be told; files that the policy names (certificate authorities) are held by their digest.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
+import { writeWhole } from "#lib/whole-file.ts";
 import type { PolicyText } from "../policy/files.ts";
 
 export interface TrustRecord {
@@ -49,9 +50,7 @@ export function trust(home: string, { file, text }: PolicyText, files: readonly 
   const record: TrustRecord = { path, text, files: Object.fromEntries(digests), trusted: now.toISOString() };
   const target = recordFile(home, path);
   mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-  const next = `${target}.${process.pid}`;
-  writeFileSync(next, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  renameSync(next, target);
+  writeWhole(target, `${JSON.stringify(record)}\n`, 0o600);
   return record;
 }
 

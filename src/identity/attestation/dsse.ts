@@ -1,6 +1,8 @@
 // DSSE envelopes: a payload, its type, and signatures over both. Read strictly; which signer counts is the caller's to say.
 // Source: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
 
+import { parseJson } from "#lib/json.ts";
+
 /** A signature as the envelope holds it. */
 export interface EnvelopeSignature {
   /** What the signer calls its key; a hint, believed by nobody. */
@@ -24,7 +26,7 @@ const base64 = /^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3}={0,2})?$/;
 /** Null where the text is no envelope. */
 export function readEnvelope(text: string): Envelope | null {
   if (text.length > longest) return null;
-  const value = parse(text);
+  const value = parseJson(text);
   if (typeof value !== "object" || value === null) return null;
   const { payloadType, payload, signatures } = value as Record<string, unknown>;
   if (typeof payloadType !== "string" || !isBase64(payload) || !Array.isArray(signatures)) return null;
@@ -73,12 +75,4 @@ function isBase64(value: unknown): value is string {
 /** Either alphabet: signers use both. */
 function bytes(text: string): Uint8Array {
   return Buffer.from(text, "base64");
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null; // told by the caller: no envelope
-  }
 }

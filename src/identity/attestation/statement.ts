@@ -1,6 +1,7 @@
 // What an attestation says of an agent: an in-toto statement (SLSA provenance is one) whose subjects are the files that the
 // agent was measured by. Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 
+import { member, parseJson } from "#lib/json.ts";
 import type { Envelope } from "./dsse.ts";
 
 export const statementType = "application/vnd.in-toto+json";
@@ -29,17 +30,16 @@ export function unlike(
   agent: { readonly agent_id: string; readonly owner: string },
 ): string | null {
   if (envelope.payloadType !== statementType) return `its payload is ${envelope.payloadType}, not ${statementType}`;
-  const statement = parse(Buffer.from(envelope.payload).toString("utf8"));
-  if (statement === null || !statementTypes.includes(statement._type)) return "its payload is no in-toto statement";
-  const digests = subjectDigests(statement.subject);
+  const statement = parseJson(Buffer.from(envelope.payload).toString("utf8"));
+  if (!statementTypes.includes(member(statement, "_type"))) return "its payload is no in-toto statement";
+  const digests = subjectDigests(member(statement, "subject"));
   const missing = measurement.files.find(({ sha256 }) => !digests.has(sha256));
   if (missing !== undefined && !digests.has(measurement.digest.slice("sha256:".length)))
     return `it does not name ${missing.path} with the digest ${missing.sha256}`;
-  const { predicate } = statement;
-  if (typeof predicate !== "object" || predicate === null) return null;
-  for (const member of ["agent_id", "owner"] as const) {
-    const said = (predicate as Record<string, unknown>)[member];
-    if (said !== undefined && said !== agent[member]) return `it is for another ${member}`;
+  const predicate = member(statement, "predicate");
+  for (const name of ["agent_id", "owner"] as const) {
+    const said = member(predicate, name);
+    if (said !== undefined && said !== agent[name]) return `it is for another ${name}`;
   }
   return null;
 }
@@ -49,13 +49,4 @@ function subjectDigests(subject: unknown): ReadonlySet<unknown> {
   return new Set(
     subject.map((one) => (one as { digest?: { sha256?: unknown } } | null)?.digest?.sha256).filter(Boolean),
   );
-}
-
-function parse(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
-  } catch {
-    return null; // told by the caller: no statement
-  }
 }

@@ -8,6 +8,7 @@
 
 import type { JsonValue } from "#core/event.ts";
 import { canonicalJson } from "#lib/canonical-json.ts";
+import { parseJson } from "#lib/json.ts";
 import { isId, isOwner } from "../names.ts";
 
 /** What the authority grants. Times are whole seconds since 1970, UTC. */
@@ -91,19 +92,11 @@ export function readNarrowing(claim: string): Narrowing | null {
 }
 
 function read(claim: string, checks: Checks, whole: boolean): unknown {
-  const value = parse(Buffer.from(claim, "base64url").toString("utf8"));
+  const value = parseJson(Buffer.from(claim, "base64url").toString("utf8"));
   if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
   const entries = Object.entries(value);
   if (!entries.every(([key, said]) => Object.hasOwn(checks, key) && checks[key]?.(said) === true)) return null;
   if (!("v" in value) || (whole && entries.length !== Object.keys(checks).length)) return null;
   // One text for one value: a second spelling would be a second token with the same meaning.
   return writeClaim(value as Narrowing) === claim ? value : null;
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json) as unknown;
-  } catch {
-    return null; // said by the caller, as not understood
-  }
 }
