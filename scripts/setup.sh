@@ -42,6 +42,7 @@ if [ "$what" = test ]; then
   needed="$needed
 python3 python3 clients-in-tests
 strace strace proof-of-no-own-connections
+age age sealed-keys-in-tests
 tmux tmux a-person-at-a-terminal-in-tests
 vim vim programs-that-draw-in-tests
 htop htop programs-that-draw-in-tests

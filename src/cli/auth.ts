@@ -20,11 +20,19 @@ Examples:
   const command = (name: string, description: string) =>
     auth.command(name).description(description).option("--json", "print one JSON object");
 
-  command("init", "make the home and its authority: the key that signs tokens").action(async (flags) =>
-    (await import("./auth/keys.ts")).init(flags),
+  const sealedFlags = (made: Command) =>
+    made.option("--passphrase-file <file>", "the passphrase of sealed keys; - is standard input; otherwise asked for");
+  command("init", "make the home and its authority: the key that signs tokens")
+    .option("--passphrase-file <file>", "seal the key at once, by the passphrase in this file; - is standard input")
+    .action(async (flags) => (await import("./auth/keys.ts")).init(flags));
+  sealedFlags(command("rotate-key", "make a new signing key; what older ones signed holds until it expires")).action(
+    async (flags) => (await import("./auth/keys.ts")).rotate(flags),
   );
-  command("rotate-key", "make a new signing key; what older ones signed holds until it expires").action(async (flags) =>
-    (await import("./auth/keys.ts")).rotate(flags),
+  sealedFlags(command("seal-keys", "keep the signing keys' secrets under a passphrase (age) from now on")).action(
+    async (flags) => (await import("./auth/keys.ts")).sealAll(flags),
+  );
+  sealedFlags(command("unseal-keys", "keep the signing keys' secrets without a passphrase again")).action(
+    async (flags) => (await import("./auth/keys.ts")).unsealAll(flags),
   );
   command("list-keys", "show the signing keys").action(async (flags) => (await import("./auth/keys.ts")).list(flags));
 
@@ -60,7 +68,10 @@ Examples:
     (await import("./auth/policies.ts")).create(flags),
   );
   policyFlags(command("update-policy", "publish the next version; those before it stay as they are"))
-    .option("--live", "running tasks under this policy go on under the new version, and what it does not allow is closed")
+    .option(
+      "--live",
+      "running tasks under this policy go on under the new version, and what it does not allow is closed",
+    )
     .action(async (flags) => (await import("./auth/policies.ts")).update(flags));
   command("show-policy", "print a published policy")
     .requiredOption("--policy-id <id>", "the policy")
@@ -82,7 +93,7 @@ Examples:
       .option("--max-runtime <duration>", "narrow it to this time a run", duration)
       .option("--max-spend-usd <dollars>", "narrow it to these dollars", dollars);
   narrowingFlags(
-    command("issue-token", "print a token for an agent under a policy; nothing else is printed")
+    sealedFlags(command("issue-token", "print a token for an agent under a policy; nothing else is printed"))
       .requiredOption("--agent-id <id>", "the agent")
       .requiredOption("--policy-id <id>", "the policy, at its newest version")
       .option("--ttl <duration>", "how long it holds: 30m, 12h, 30d at most", duration, 3600)

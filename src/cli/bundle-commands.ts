@@ -27,6 +27,7 @@ import { signedBytes, writeEnvelope } from "#identity/attestation/dsse.ts";
 import { statementType } from "#identity/attestation/statement.ts";
 import { utcText } from "#lib/utc.ts";
 import { authorityKeys } from "./auth/keys.ts";
+import { type PassphraseFlags, passphraseFrom } from "./auth/passphrase.ts";
 import { readText } from "./auth/text-file.ts";
 import { openHome } from "./home.ts";
 import { printJson, printLine } from "./output.ts";
@@ -49,11 +50,12 @@ export function build(flags: Flags & { readonly ttl: number }): void {
   write(bundleText(bundle), bundle, bundleDigest(bundleText(bundle)), flags);
 }
 
-export function signBundle(file: string, flags: Flags): void {
+export async function signBundle(file: string, flags: Flags & PassphraseFlags): Promise<void> {
   const home = openHome(process.env);
-  const key = signingKey(home.keys);
+  authorityKeys(home);
   const payload = readText(file, "file").trimEnd();
   const bundle = readPayload(payload, file);
+  const key = await signingKey(home.keys, () => passphraseFrom(flags)("open"));
   const bytes = Buffer.from(payload);
   const sig = sign(null, signedBytes(bundleType, bytes), keyOf(key.secret, key.record.public));
   const signature = { keyid: String(key.id), sig, cert: null };

@@ -26,6 +26,7 @@ and on a machine that enforces it:
   command("sign", "sign a bundle with this home's authority key")
     .argument("<file>", "what `bundle build` wrote; - is standard input")
     .option("--out <file>", "where to; otherwise standard output")
+    .option("--passphrase-file <file>", "the passphrase of the sealed key; - is standard input")
     .action(async (file, flags) => (await import("./bundle-commands.ts")).signBundle(file, flags));
   command("verify", "say whether a bundle is whole, signed by who counts, and could be applied now")
     .argument("<file>", "a signed bundle; - is standard input")

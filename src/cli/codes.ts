@@ -64,6 +64,14 @@ const failures: Readonly<Record<FailureCode, readonly [meaning: string, remedy: 
     "Restore it from a backup; nothing is guessed about who may do what.",
   ],
   no_authority: ["This home has no authority to register agents with.", "sallyport auth init makes it."],
+  passphrase_needed: [
+    "The authority's keys are sealed, and there was nobody to ask for the passphrase.",
+    "Name a file that holds it: --passphrase-file FILE, or SALLYPORT_PASSPHRASE_FILE.",
+  ],
+  passphrase_wrong: [
+    "The passphrase does not open the authority's keys.",
+    "Type it again, or name the right file; docs/how-to/seal-the-authority.md says what to do when it is lost.",
+  ],
   agent_exists: ["An agent of that id is registered already.", "Choose another id."],
   agent_unknown: ["No agent of that id is registered.", "sallyport auth list-agents shows those that are."],
   policy_exists: ["A policy of that id is published already.", "sallyport auth update-policy makes its next version."],

@@ -11,6 +11,8 @@ export type FailureCode =
   | "home_busy"
   | "home_damaged"
   | "no_authority"
+  | "passphrase_needed"
+  | "passphrase_wrong"
   | "agent_exists"
   | "agent_unknown"
   | "policy_exists"

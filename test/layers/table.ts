@@ -55,6 +55,7 @@ export interface Owned {
 /** Each package of package.json's dependencies has one owning part. */
 export const packages: readonly Owned[] = [
   { what: "commander", owners: ["cli"], why: "the command line's own" },
+  { what: "age-encryption", owners: ["control"], why: "keys are sealed and opened in one place" },
   { what: "@biscuit-auth/biscuit-wasm", owners: ["identity"], why: "tokens are made and verified in one place" },
   { what: "koffi", owners: ["sandbox"], why: "system calls that Node lacks are made in one place" },
   { what: "smol-toml", owners: ["policy"], why: "policy text is read in one place" },

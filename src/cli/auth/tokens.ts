@@ -21,6 +21,7 @@ import { printJson, printLine, printTable } from "../output.ts";
 import { shippedPresets } from "../presets.ts";
 import { readToken } from "../token-source.ts";
 import { authorityKeys } from "./keys.ts";
+import { type PassphraseFlags, passphraseFrom } from "./passphrase.ts";
 
 interface NarrowingFlags {
   readonly allow: readonly string[];
@@ -37,18 +38,19 @@ interface NarrowingFlags {
 const longestTtl = 30 * 86_400;
 
 export async function issue(
-  flags: NarrowingFlags & {
-    readonly agentId: string;
-    readonly policyId: string;
-    readonly ttl: number;
-    readonly audience?: string;
-  },
+  flags: NarrowingFlags &
+    PassphraseFlags & {
+      readonly agentId: string;
+      readonly policyId: string;
+      readonly ttl: number;
+      readonly audience?: string;
+    },
 ): Promise<void> {
   if (flags.ttl > longestTtl) {
     throw new Failure("usage", "a token holds for 30 days at most", { place: "--ttl", remedy: "Use 30d or less." });
   }
   const home = openHome(process.env);
-  const key = signingKey(home.keys);
+  authorityKeys(home);
   const agent = readAgent(home.agents, flags.agentId);
   const policy = readPolicy(home.policies, flags.policyId);
   const now = Math.floor(Date.now() / 1000);
@@ -66,6 +68,8 @@ export async function issue(
     measurement: agent.measurement?.digest ?? null,
   };
   const narrowing = narrowingOf(flags);
+  // Last, so that nobody is asked for a passphrase in vain.
+  const key = await signingKey(home.keys, () => passphraseFrom(flags)("open"));
   const biscuits = await loadBiscuits();
   const granted = issueToken(biscuits, key, grant);
   const publicKey = Buffer.from(key.record.public, "hex");

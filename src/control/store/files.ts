@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import {
   closeSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   openSync,
@@ -10,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -37,6 +39,45 @@ export function createFile(file: string, text: string, mode: 0o400 | 0o600): boo
 export function replaceFile(file: string, text: string, mode: 0o400 | 0o600): void {
   renameSync(writeBeside(file, text, mode), file);
   syncFolder(dirname(file));
+}
+
+/**
+ * As `replaceFile`, and what stood there is overwritten where it lay. A file system that keeps copies (snapshots, a journal of data,
+ * flash memory) may have it still.
+ */
+export function replaceSecret(file: string, text: string): void {
+  const fd = openSync(file, "r+");
+  try {
+    // First the new, then the end of the old: whenever it stops, one of both is whole.
+    replaceFile(file, text, 0o600);
+    overwrite(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Removes what writers that were killed have left in a folder of secrets, and overwrites what has no other name. */
+export function removeLeftovers(folder: string, olderThan: number): void {
+  for (const name of readdirSync(folder).filter((each) => /^\.[0-9a-f-]{36}\.next$/.test(each))) {
+    const file = join(folder, name);
+    const { mtimeMs, mode } = statSync(file);
+    // A younger one is being written at this moment.
+    if (mtimeMs > olderThan) continue;
+    const isSecret = (mode & 0o200) !== 0;
+    const fd = openSync(file, isSecret ? "r+" : "r");
+    try {
+      rmSync(file);
+      // A writer that was killed at its very end has left a second name of a record that holds.
+      if (isSecret && fstatSync(fd).nlink === 0) overwrite(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function overwrite(fd: number): void {
+  writeSync(fd, Buffer.alloc(fstatSync(fd).size), 0, null, 0);
+  fsyncSync(fd);
 }
 
 function writeBeside(file: string, text: string, mode: number): string {

@@ -1,5 +1,5 @@
-// The authority's signing keys: `keys/authority-<n>.json` says what it is, `keys/authority-<n>.key` is its secret (0600). The
-// newest signs; older ones verify what they signed until it has expired, unless they are revoked.
+// The authority's signing keys: `keys/authority-<n>.json` says what it is, `keys/authority-<n>.key` is its secret (0600), as hex or
+// sealed by a passphrase (seal.ts, sealed-keys.ts). The newest signs; older ones verify what they signed until it has expired, unless they are revoked.
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { rmSync } from "node:fs";
@@ -18,14 +18,16 @@ export interface KeyRecord {
 
 const publicForm = /^[0-9a-f]{64}$/;
 
-/** Makes the next key; it signs from now on. */
-export function addKey(folder: string, created: string): KeyRecord {
+/** Makes the next key; it signs from now on. `passphrase`: what seals it, before it is written; null for none. */
+export async function addKey(folder: string, created: string, passphrase: string | null): Promise<KeyRecord> {
   const pair = newPair();
+  const text =
+    passphrase === null ? `${pair.secret}\n` : await (await import("./seal.ts")).seal(pair.secret, passphrase);
   for (let id = (listKeys(folder).at(-1)?.id ?? 0) + 1; ; id += 1) {
     const record: KeyRecord = { id, public: pair.public, created };
     // The secret first: a key that is announced can sign.
-    const secret = join(folder, `authority-${id}.key`);
-    if (!createFile(secret, `${pair.secret}\n`, 0o600)) continue;
+    const secret = secretFile(folder, id);
+    if (!createFile(secret, text, 0o600)) continue;
     if (createFile(fileOf(folder, id), `${JSON.stringify(record, null, 2)}\n`, 0o400)) return record;
     rmSync(secret);
   }
@@ -79,23 +81,44 @@ export function listKeys(folder: string): readonly KeyRecord[] {
     .sort((one, other) => one.id - other.id);
 }
 
-/** The key that signs. @throws Failure no_authority, home_damaged */
-export function signingKey(folder: string): SigningKey & { readonly record: KeyRecord } {
+/** The text of a key's secret, hex or sealed; null where only its public half is here. */
+export function secretText(folder: string, id: number): string | null {
+  return readIfThere(secretFile(folder, id));
+}
+
+/**
+ * The key that signs. `passphrase` is asked for only where it is sealed.
+ * @throws Failure no_authority, home_damaged, passphrase_wrong, and what `passphrase` throws
+ */
+export async function signingKey(
+  folder: string,
+  passphrase: () => Promise<string>,
+): Promise<SigningKey & { readonly record: KeyRecord }> {
   const record = listKeys(folder).at(-1);
-  const secret = record === undefined ? null : readIfThere(join(folder, `authority-${record.id}.key`));
-  if (record === undefined || secret === null) {
+  const kept = record === undefined ? null : secretText(folder, record.id);
+  if (record === undefined || kept === null) {
     throw new Failure("no_authority", "this home has no authority", {
       place: folder,
       remedy: "Make it: sallyport auth init.",
     });
   }
-  if (!publicForm.test(secret.trim())) {
-    throw new Failure("home_damaged", "the authority's key is not what sallyport writes", {
-      place: join(folder, `authority-${record.id}.key`),
-      remedy: "Restore it from a backup, or make another: sallyport auth rotate-key.",
-    });
-  }
-  return { id: record.id, secret: Buffer.from(secret.trim(), "hex"), record };
+  const secret = await openSecret(kept, secretFile(folder, record.id), passphrase);
+  return { id: record.id, secret: Buffer.from(secret, "hex"), record };
+}
+
+/** Hex, of what is kept in the file `place`. @throws Failure home_damaged, passphrase_wrong */
+export async function openSecret(kept: string, place: string, passphrase: () => Promise<string>): Promise<string> {
+  const { isSealed, unseal } = await import("./seal.ts");
+  const secret = (isSealed(kept) ? await unseal(kept, await passphrase(), place) : kept).trim();
+  if (publicForm.test(secret)) return secret;
+  throw new Failure("home_damaged", "the authority's key is not what sallyport writes", {
+    place,
+    remedy: "Restore it from a backup, or make another: sallyport auth rotate-key.",
+  });
+}
+
+export function secretFile(folder: string, id: number): string {
+  return join(folder, `authority-${id}.key`);
 }
 
 function fileOf(folder: string, id: number): string {
