@@ -136,10 +136,14 @@ function narrowingOf(wish: SpawnWish, held: HeldToken, gate: LendingGate, second
     );
   }
   const left = gate.requestsLeft;
-  const requests = wish.max_requests ?? (Number.isFinite(left) ? left : null);
-  if (requests !== null && (requests > left || requests < 1)) throw exhausted(left);
-  const runtime = Math.min(wish.max_runtime_seconds ?? Number.POSITIVE_INFINITY, secondsLeft);
   const base = wish.policy === null ? allowed(wish.allow) : asked(wish.policy);
+  const wished = least(wish.max_requests, base.execution?.max_requests);
+  const requests = wished ?? (Number.isFinite(left) ? left : null);
+  if (requests !== null && (requests > left || requests < 1)) throw exhausted(left);
+  const runtime = Math.min(
+    least(wish.max_runtime_seconds, base.execution?.max_runtime_seconds) ?? Number.POSITIVE_INFINITY,
+    secondsLeft,
+  );
   const execution = {
     ...base.execution,
     ...(requests === null ? {} : { max_requests: requests }),
@@ -150,6 +154,10 @@ function narrowingOf(wish: SpawnWish, held: HeldToken, gate: LendingGate, second
   };
   const policy: PolicyDocument = { ...base, network: base.network ?? { default: "deny" }, execution };
   return asked(policy);
+}
+
+function least(one: number | null, other: number | undefined): number | null {
+  return one === null ? (other ?? null) : Math.min(one, other ?? one);
 }
 
 /** @throws InnerRefusal */
