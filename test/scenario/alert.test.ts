@@ -1,10 +1,14 @@
 // Alerts: a denial's event reaches the policy's webhook, signed, whatever happens to the webhook or to the run meanwhile.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createTestAuthority } from "../servers/certificate-authority.ts";
 import { type ReceivedRequest, startServer, type TestServer } from "../servers/https-server.ts";
+import { root } from "../servers/installed.ts";
 import { openPlace, type Place } from "./program.ts";
 
 let place: Place;
@@ -121,3 +125,47 @@ test("a project's own policy may not send alerts anywhere, unless it is trusted;
   assert.equal(ran.code, 1);
   assert.match(ran.stderr, /alert_webhook|url/i);
 });
+
+// What the page shows is cut before it serves, and asked instead.
+const receivers = [
+  {
+    language: "python",
+    before: "class Receiver",
+    ask: "import sys; print(str(is_genuine(sys.argv[1], sys.argv[2].encode())).lower())",
+    run: (text: string, words: readonly string[]) => spawnSync("python3", ["-c", text, ...words], withKey),
+  },
+  {
+    language: "js",
+    before: "createServer(async",
+    ask: "console.log(isGenuine(process.argv[1], process.argv[2]));",
+    run: (text: string, words: readonly string[]) =>
+      spawnSync(process.execPath, ["--input-type=module", "-e", text, "--", ...words], withKey),
+  },
+] as const;
+const exampleKey = "0f".repeat(32);
+const withKey = { encoding: "utf8" as const, env: { PATH: process.env.PATH, ALERT_SECRET: exampleKey } };
+
+for (const { language, before: end, ask: question, run: runReceiver } of receivers) {
+  test(`the receiver in ${language} that docs/how-to/alerts.md shows believes what is signed and new, and nothing else`, () => {
+    const page = readFileSync(join(root, "docs", "how-to", "alerts.md"), "utf8");
+    const shown = new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "m").exec(page)?.[1] ?? "";
+    assert.ok(shown.includes(end), shown);
+    const text = `${shown.slice(0, shown.indexOf(end))}\n${question}\n`;
+    const body = '{"seq":7}';
+    const sign = (seconds: number, key = exampleKey) =>
+      `t=${seconds},v1=${createHmac("sha256", Buffer.from(key, "hex")).update(`${seconds}.${body}`).digest("hex")}`;
+    const now = Math.floor(Date.now() / 1000);
+    for (const [signature, said, genuine] of [
+      [sign(now), body, "true"],
+      [sign(now), '{"seq":8}', "false"],
+      [sign(now, "0e".repeat(32)), body, "false"],
+      [sign(now - 3600), body, "false"],
+      ["", body, "false"],
+      ["t=,v1=", body, "false"],
+      [`t=${now},v1=ä`, body, "false"],
+    ] as const) {
+      const ran = runReceiver(text, [signature, said]);
+      assert.equal(ran.stdout.trim(), genuine, `${signature} ${ran.stderr}`);
+    }
+  });
+}
