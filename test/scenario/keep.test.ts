@@ -141,8 +141,8 @@ test("prune says what would go, asks, and needs to be told which and whether", a
   for (const [args, said] of [
     [["--older-than", "30d"], /nobody is there to agree.*--yes/s],
     [["--yes"], /--older-than/],
-    [["--older-than", "soon", "--yes"], /soon.*length of time/s],
-    [["--max-size", "much", "--yes"], /much.*size/s],
+    [["--older-than", "soon", "--yes"], /soon.*must be a time/s],
+    [["--max-size", "much", "--yes"], /much.*must be a size/s],
   ] as const) {
     const ran = await place.run(["sessions", "prune", ...args]);
     assert.equal(ran.code, 125, ran.stdout);
