@@ -170,7 +170,7 @@ test("what a narrowing may speak of gives no more than there was", async () => {
   assert.match(six.stderr, /6 requests are left/);
   const policyOf2 = JSON.stringify({ ...policy, execution: { max_requests: 2 } });
   writeFileSync(join(place.workspace, "two.json"), policyOf2);
-  const two = await run("capped", "sallyport spawn --agent-id helper --policy two.json -- sallyport budget");
+  const two = await run("capped", "sallyport spawn --agent-id helper --policy two.json -- sh -c 'sallyport budget'");
   assert.match(two.stdout, /"requests":{"limit":2,"used":0,"left":2}/, two.stderr);
 });
 
