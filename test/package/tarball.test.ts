@@ -81,6 +81,16 @@ test("the package holds the program as JavaScript, its papers, and nothing else"
   assert.deepEqual(strange, []);
 });
 
+test("what its pages link comes with it", () => {
+  const missing: string[] = [];
+  for (const page of packed.filter((path) => path.endsWith(".md"))) {
+    const text = readFileSync(join(installed, page), "utf8").replace(/^```[\s\S]*?^```/gm, "");
+    for (const [, to = ""] of text.matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g))
+      if (!existsSync(join(installed, dirname(page), to))) missing.push(`${page} links ${to}`);
+  }
+  assert.deepEqual(missing, []);
+});
+
 test("everything it needs comes with it, none of it by an install script", () => {
   const modules = join(installed, "node_modules");
   assert.ok(existsSync(join(modules, `node-linux-${process.arch}`, "bin", "node")), "the Node binary");
