@@ -57,6 +57,14 @@ for (const { title, damage } of damages) {
   });
 }
 
+test("a folder that is gone, or holds fewer than were seen, is damage", () => {
+  addRevocation(folder, agent("a"), time);
+  const damaged = (error: Failure) => error.code === "home_damaged";
+  assert.throws(() => revocationsSince(folder, 2), damaged);
+  assert.throws(() => currentEpoch(join(folder, "gone")), damaged);
+  assert.throws(() => revocationsSince(join(folder, "gone"), 0), damaged);
+});
+
 test("a watcher hears of those before it began, of new ones, and of none twice", async () => {
   addRevocation(folder, agent("a"), time);
   const heard: number[] = [];

@@ -76,6 +76,12 @@ const refused: readonly { title: string; text: () => string; said: RegExp; now?:
     said: /meant for elsewhere/,
   },
   {
+    title: "a token from a time that this machine's clock has not reached",
+    text: () => token,
+    now: grant.issued - 301,
+    said: /which this machine's clock has not reached/,
+  },
+  {
     title: "an expired token",
     text: () => token,
     now: now + 3600,
