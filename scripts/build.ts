@@ -64,6 +64,8 @@ const neededLate = new Set([
   "node:child_process",
   "node:fs/promises",
   "node:http",
+  "node:v8",
+  "node:vm",
 ]);
 
 /** A class that is looked for when it is first used; nothing can extend it. */

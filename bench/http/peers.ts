@@ -159,7 +159,7 @@ export class Stage {
       .replace("UPSTREAM", String(ports.origin))
       .replace("CA", join(this.folder, "ca.pem"));
     writeFileSync(policy, filled);
-    const program = [process.execPath, "--expose-gc", ...flags, join(import.meta.dirname, "sut.ts")];
+    const program = [process.execPath, ...flags, join(import.meta.dirname, "sut.ts")];
     const paths = ["--policy", policy, "--home", join(this.folder, "home"), "--log", this.log];
     const command = ["taskset", "-c", "1", ...program, "--port", String(ports.sallyport), ...paths];
     return this.#peer("sallyport", ports.sallyport, command);

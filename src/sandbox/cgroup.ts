@@ -5,13 +5,15 @@
 
 import {
   accessSync,
+  closeSync,
   constants,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmdirSync,
-  writeFile,
+  write,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -73,7 +75,12 @@ export function joinCgroup(pid: number): JoiningCgroup | null {
   const joined = new Promise<boolean>((resolve) => {
     try {
       mkdirSync(folder);
-      writeFile(join(folder, "cgroup.procs"), String(pid), (error) => resolve(error === null));
+      // One call for the thread pool: each further one would wait for a turn of an event loop that is busy loading.
+      const members = openSync(join(folder, "cgroup.procs"), "w");
+      write(members, String(pid), (error) => {
+        closeSync(members);
+        resolve(error === null);
+      });
     } catch {
       resolve(false);
     }
