@@ -54,3 +54,16 @@ test("a tree that is deeper than any path is removed", () => {
   removeTree(tree);
   assert.ok(!existsSync(tree));
 });
+
+test("a tree that is deeper than a program's stack is removed", () => {
+  const tree = join(dir, "deepest");
+  mkdirSync(tree);
+  process.chdir(tree);
+  for (let level = 0; level < 20_000; level++) {
+    mkdirSync("d");
+    process.chdir("d");
+  }
+  process.chdir(here);
+  removeTree(tree);
+  assert.ok(!existsSync(tree));
+});

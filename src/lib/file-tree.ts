@@ -10,8 +10,8 @@ export interface TreeSize {
   readonly files: number;
 }
 
-/** Above this many bytes of a path, the rest is moved up before it is gone into (PATH_MAX is 4096). */
-const longPath = 2048;
+/** Above this many bytes of a path, the rest is moved up before it is gone into: PATH_MAX is 4096, and the kernel walks each path whole. */
+const longPath = 512;
 
 /** How much is at `path`; what cannot be read is not counted. */
 export function measureTree(path: string): TreeSize {
@@ -29,26 +29,43 @@ export function measureTree(path: string): TreeSize {
 
 /** Removes it with everything below, read-only folders included. @throws what the file system says, e.g. EACCES */
 export function removeTree(path: string): void {
+  const found = look(path);
+  if (found === null) return;
   let moved = 0;
-  const remove = (at: string): void => {
-    const found = look(at);
-    if (found === null) return;
-    if (!found.isDirectory()) {
-      unlinkSync(at);
-      return;
-    }
+  const remove = (at: string, { mode }: Stats): void => {
     if (Buffer.byteLength(at) > longPath && dirname(at) !== path) {
-      const higher = join(path, `.removing-${process.pid}-${moved++}`);
-      renameSync(at, higher);
-      remove(higher);
+      // Its turn comes with the next look at the top: going on from here would be as deep as the agent liked.
+      renameSync(at, join(path, `.removing-${process.pid}-${moved++}`));
       return;
     }
-    // Nothing can be taken out of a folder that may not be written, whoever owns it.
-    if ((found.mode & 0o700) !== 0o700) chmodSync(at, 0o700);
-    for (const name of readdirSync(at)) remove(join(at, name));
+    empty(at, mode);
     rmdirSync(at);
   };
-  remove(path);
+  const empty = (at: string, mode: number): void => {
+    // Nothing can be taken out of a folder that may not be written, whoever owns it.
+    if ((mode & 0o700) !== 0o700) chmodSync(at, 0o700);
+    for (const name of readdirSync(at)) quietly(() => each(join(at, name)));
+  };
+  const each = (at: string): void => {
+    const below = look(at);
+    if (below?.isDirectory()) remove(at, below);
+    else if (below !== null) unlinkSync(at);
+  };
+  quietly(() => {
+    if (!found.isDirectory()) return unlinkSync(path);
+    do empty(path, found.mode);
+    while (readdirSync(path).length > 0);
+    rmdirSync(path);
+  });
+}
+
+/** Another removal may be quicker. */
+function quietly(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
 
 function names(path: string): string[] {

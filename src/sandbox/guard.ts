@@ -59,6 +59,8 @@ export const protectedInGit = ["hooks", "config.worktree", "commondir"] as const
 export interface Guarded {
   /** The folder that all paths lie in: the workspace, or another folder that the agent may write. */
   readonly workspace: string;
+  /** Its inode: another run may put another folder, or a link, in its place meanwhile. */
+  readonly inode: number;
   /** True for another folder: its paths are told in full. */
   readonly outside: boolean;
   /** Present: a mount lies over them, with those in `around` as mounts of their own so that they cannot be renamed. */
@@ -106,7 +108,7 @@ export function guardShared(shared: string, own: string): Guarded {
 }
 
 interface Guards {
-  readonly all: Pick<Guarded, "workspace" | "readOnly" | "around" | "absent" | "links" | "gitConfigs">;
+  readonly all: Pick<Guarded, "workspace" | "inode" | "readOnly" | "around" | "absent" | "links" | "gitConfigs">;
   /** A file or folder that stays what it is, or stays away. */
   keep(path: string): void;
   /** A folder of git's, with those of its submodules and worktrees. */
@@ -144,7 +146,7 @@ function createGuards(top: string): Guards {
   };
   return {
     get all() {
-      return { workspace: top, readOnly, around: [...around], absent, links, gitConfigs };
+      return { workspace: top, inode: lstatSync(top).ino, readOnly, around: [...around], absent, links, gitConfigs };
     },
     keep,
     repository: (folder) => {
@@ -187,7 +189,9 @@ function submodulePaths(workspace: string): string[] {
 
 /** Folders of submodules, at most `most`; a submodule's name may have slashes, and submodules their own. */
 export function gitModules(folder: string, most = 256, found: string[] = []): string[] {
-  if (found.length >= most || !lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return found;
+  // git itself has no longer paths than this either: PATH_MAX, with room for the names that are looked at.
+  if (found.length >= most || folder.length > 3500) return found;
+  if (!lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return found;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     const path = join(folder, entry.name);

@@ -4,7 +4,17 @@
 // checked; the host's configuration is replaced in one rename.
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Failure } from "#core/failure.ts";
 import { isWithin } from "#lib/file-path.ts";
@@ -32,6 +42,11 @@ export function restoreWorkspace(guarded: readonly Guarded[], scratch: string): 
   let copies = 0;
   guarded.forEach((one, which) => {
     const { workspace } = one;
+    if (!isStillThere(one)) {
+      failures.push({ path: workspace, error: new Error("another folder, or a link, was put in its place") });
+      copies += one.gitConfigs.length;
+      return;
+    }
     const attic = which === 0 ? join(scratch, "removed") : join(scratch, "removed-elsewhere", String(which));
     restored.push(...removeAdditions(one, attic, (path, error) => failures.push({ path, error })));
     for (const path of one.gitConfigs) {
@@ -58,6 +73,15 @@ export function restoreWorkspace(guarded: readonly Guarded[], scratch: string): 
       cause: first.error,
     });
   return restored;
+}
+
+/** Nothing is taken away by a path that leads elsewhere now. */
+function isStillThere({ workspace, inode }: Guarded): boolean {
+  try {
+    return realpathSync(workspace) === workspace && lstatSync(workspace).ino === inode;
+  } catch {
+    return false; // it has gone, or may not be looked at
+  }
 }
 
 /** Of a configuration that was there before. */

@@ -14,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { isWithin } from "#lib/file-path.ts";
 import type { AgentView } from "./agent-state.ts";
 import type { Files } from "./files.ts";
@@ -164,11 +164,10 @@ export function viewArguments({
   parents(home);
   args.push("--bind", staging.source(view.home.folder), home);
   const first = command[0] ?? "";
-  const program = first.startsWith("/")
-    ? findProgram(first, path)
-    : first.includes("/")
-      ? findProgram(join(cwd, first), path)
-      : findProgram(first, path);
+  const asked = first.includes("/") ? resolve(cwd, first) : first;
+  // PATH may name folders from where one stands.
+  const folders = path.split(":").map((at) => resolve(cwd, at));
+  const program = findProgram(asked, folders.join(":"));
   const { show, hide, own } = visibleHome({ home, path, program, never: [view.sallyportHome, view.workspace] });
   // One may lie in another: the wider first.
   const named = [...(view.files?.read ?? []), ...(view.files?.write ?? [])].sort((a, b) => a.length - b.length);

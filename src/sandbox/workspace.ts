@@ -62,6 +62,10 @@ export function checkWorkspace(folder: string, kept: { home: string; sallyportHo
 /** Why no agent may write in a folder of the machine's own, or among the caller's keys; null where it may. */
 export function systemReason(path: string, home: string): string | null {
   if (refusedExactly.includes(path) || refusedBelow.some((at) => isWithin(path, at))) return "it belongs to the system";
+  // Node runs what stands there as if it were this program's own text (bin/sallyport.ts).
+  const code = join(home, ".cache", "sallyport");
+  if (path !== home && (isWithin(path, code) || isWithin(code, path)))
+    return "it holds compiled code that sallyport itself runs";
   const name = [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config"].find((at) => isWithin(path, join(home, at)));
   return name === undefined ? null : `it lies in ~/${name}`;
 }

@@ -5,8 +5,9 @@
 // A running session is never removed, nor one whose record is missing while it may still be beginning.
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
+import { lstatSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { removeTree } from "#lib/file-tree.ts";
 import type { SessionFolder } from "./folder.ts";
 import { openSession, type Session, type SessionState } from "./store.ts";
 
@@ -84,22 +85,6 @@ export function finishRemovals(sessions: string): void {
   for (const name of readdirSync(sessions)) if (name.startsWith(removing)) removeTree(join(sessions, name));
 }
 
-/** Sealed folders are opened on the way; links are removed, never followed. */
-function removeTree(path: string): void {
-  try {
-    if (!lstatSync(path).isDirectory()) {
-      unlinkSync(path);
-      return;
-    }
-    chmodSync(path, 0o700);
-    for (const name of readdirSync(path)) removeTree(join(path, name));
-    rmdirSync(path);
-  } catch (error) {
-    // Another removal was quicker.
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-}
-
 function sizeOf(path: string): number {
   try {
     const found = lstatSync(path);
@@ -108,7 +93,8 @@ function sizeOf(path: string): number {
     return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), own);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "EACCES") return 0; // it has gone, or nobody can look at it
+    // It has gone, nobody can look at it, or an agent made it deeper than a path may be.
+    if (code === "ENOENT" || code === "EACCES" || code === "ENAMETOOLONG") return 0;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 // Where policy files stand, and how they are read. One name has two spellings (`.toml`, `.yaml`); both at once is an error,
 // because nobody could say which of them counts.
 
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Failure } from "#core/failure.ts";
 
@@ -15,6 +15,8 @@ export interface PolicyText {
 
 /** The machine's ceiling stands here, as `policy.toml` or `policy.yaml`. */
 const ceilingFolder = "/etc/sallyport";
+/** Bytes. */
+const largestPolicy = 16 * 2 ** 20;
 const projectNames = ["sallyport.policy.toml", "sallyport.policy.yaml"] as const;
 
 /** What the machine's administrator lets everybody have at most; null without one. @throws Failure policy_unreadable, policy_invalid */
@@ -71,10 +73,23 @@ function readOne(folder: string, names: readonly string[]): PolicyText | null {
 /** A file that is not there is no policy; one that cannot be read is an error, because it may be a ceiling. */
 function readIfThere(file: string): PolicyText | null {
   try {
-    return { file, name: file, text: readFileSync(file, "utf8") };
+    return { file, name: file, text: readOrdinary(file) };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw unreadable(file, cause, "Make the file readable, or remove it.");
+  }
+}
+
+/** A project's may be a pipe that nobody writes to, or a link to what has no end: neither is waited for. */
+function readOrdinary(file: string): string {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const facts = fstatSync(fd);
+    if (!facts.isFile()) throw new Error("it is no file");
+    if (facts.size > largestPolicy) throw new Error(`it is larger than ${largestPolicy / 2 ** 20} MiB`);
+    return readFileSync(fd, "utf8");
+  } finally {
+    closeSync(fd);
   }
 }
 
