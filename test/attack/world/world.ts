@@ -170,7 +170,7 @@ export async function openWorld(): Promise<World> {
   };
 }
 
-/** Empty for a process that has just gone, or that is none of ours to look at. */
+/** Empty for a process that has just gone, or that is none of ours to look at: one so deep that its folder has no name, say. */
 function read(file: string): string {
   try {
     return fs.readFileSync(file, "utf8");
@@ -193,7 +193,7 @@ function isElsewhere(error: unknown): boolean {
   return (
     error instanceof Error &&
     "code" in error &&
-    (error.code === "ENOENT" || error.code === "ESRCH" || error.code === "EACCES")
+    ["ENOENT", "ESRCH", "EACCES", "ENAMETOOLONG"].includes(String(error.code))
   );
 }
 
