@@ -15,7 +15,7 @@ const out = join(root, "dist");
 const { version: packageVersion } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
 /** Native code, and what is seldom needed and loaded late by createRequire: they stay packages. */
-const external = ["koffi", "yaml"];
+const external = ["age-encryption", "koffi", "yaml"];
 
 const byName =
   /((?:new URL\(|import\.meta\.resolve\(|join\(import\.meta\.dirname,)\s*["'])(\.\/)?([a-z0-9./-]+)\.(ts|mjs)(["'])/g;
