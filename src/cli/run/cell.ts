@@ -1,7 +1,7 @@
-// The wiring of one cell: gate, boundary, what the cell sees and may take, the person's streams and signals.
+// The wiring of one cell: gate, boundary, the person's streams and signals, and the end of them all.
 
 import { mkdirSync, rmdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, type LendingGate, openGate } from "#enforce/gate.ts";
@@ -10,26 +10,22 @@ import { type Boundary, openBoundary } from "#proxy/boundary.ts";
 import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
-import type { Restored } from "#sandbox/additions.ts";
-import { cellEnvironment } from "#sandbox/environment.ts";
-import type { Files } from "#sandbox/files.ts";
 import { createMemoryRelease } from "#sandbox/freed-memory.ts";
-import type { Shim } from "#sandbox/inner-shim.ts";
-import type { CellSpec, PreparedCell, RunningCell } from "#sandbox/process.ts";
-import { buildTrust } from "#sandbox/trust.ts";
+import type { PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
 import type { Alerts, AlertWay } from "../alerts.ts";
-import { projectFiles } from "../policy/files.ts";
-import { followAuthority } from "./authority.ts";
+import { agentHome, cellSpec } from "./cell-spec.ts";
 import { openInnerApi } from "./inner-api.ts";
-import { notesFolder, putRightEarlier } from "./interrupted-runs.ts";
+import { putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { createRunPorts } from "./ports.ts";
 import type { Run } from "./recorded-run.ts";
+import { tellRestored } from "./restored.ts";
 import { filesDetail, policyFiles } from "./shown-files.ts";
 import { personsStreams } from "./terminal.ts";
+import { followToken } from "./token-changes.ts";
 import { unblocked } from "./unblocked.ts";
 
 /** @throws Failure when the cell could not be made or the program not started. */
@@ -81,7 +77,7 @@ export async function runCell(
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
   });
-  const watching = run.held === null ? null : followAuthority(run, run.held, gate, log, boundary);
+  const watching = run.held === null ? null : followToken(run, run.held, gate, log, boundary);
   const block = unblocked(process.stdout, process.stderr);
   const signals = forwardSignals(run);
   const live = openLiveRun(run, log, recorder, ports.add);
@@ -174,83 +170,6 @@ function forwardSignals({ ending, detached }: Run): { attach(cell: RunningCell):
       for (const signal of ended) process.off(signal, end);
     },
   };
-}
-
-/** HOME in the cell: where it is on the host. */
-function agentHome(): string {
-  return process.env.HOME ?? "/home/agent";
-}
-
-function cellSpec(
-  run: Run,
-  cell: PreparedCell,
-  authorityPem: string,
-  scratch: string,
-  files: Files | null,
-  shim: Shim | null,
-): CellSpec {
-  const { workspace, home, source } = run;
-  const { execution } = source.policy;
-  const folder = join(home.agents, run.subject.agent_id, "home");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const homePath = agentHome();
-  return {
-    command: run.command,
-    cwd: workspace,
-    env: cellEnvironment({
-      host: process.env,
-      extra: extraEnvironment([...(run.profile?.env(source.policy) ?? []), ...execution.env, ...run.flags.env]),
-      home: homePath,
-      user: cell.user.name,
-      trust: true,
-      terminal: run.terminal,
-      shim: shim !== null,
-    }),
-    view: {
-      workspace,
-      home: { path: homePath, folder },
-      sallyportHome: home.path,
-      scratch,
-      readOnly: [
-        ...source.files.map((file) => resolve(file)),
-        ...projectFiles(workspace),
-        ...(run.summary?.files ?? []),
-      ],
-      note: join(notesFolder(home), `${run.folder.id}.json`),
-      files,
-      trust: buildTrust(join(home.keys, "trust"), authorityPem),
-      measured: run.attested?.files ?? null,
-      shim,
-      agent: run.profile?.view(homePath, folder) ?? null,
-    },
-    limits: { memory: execution.maxMemoryBytes, processes: execution.maxProcesses },
-    level: execution.level,
-    nestedSandbox: execution.nestedSandbox === "allow",
-  };
-}
-
-/** `NAME=VALUE` as it stands, `NAME` with the value it has here; one that has none here is not there. */
-function extraEnvironment(entries: readonly string[]): Record<string, string> {
-  const extra: Record<string, string> = {};
-  for (const entry of entries) {
-    const at = entry.indexOf("=");
-    const value = at === -1 ? process.env[entry] : entry.slice(at + 1);
-    if (value !== undefined) extra[at === -1 ? entry : entry.slice(0, at)] = value;
-  }
-  return extra;
-}
-
-function tellRestored({ report }: Run, log: EventLog, restored: readonly Restored[]): void {
-  if (restored.length === 0) return;
-  const told = restored.map(({ path, action, keys }) => ({ path, action, keys: [...keys] }));
-  log.append({ type: "workspace.restored", detail: { restored: told } });
-  for (const { path, action, keys } of restored) {
-    if (action === "config_carried_over") continue;
-    const which = keys.length === 0 ? "" : ` (${keys.join(", ")})`;
-    report.note(
-      `${path}: ${action === "config_filtered" ? "settings not carried over" : "the agent's change undone"}${which}`,
-    );
-  }
 }
 
 /** What was moved away from the workspace stays there for the person to look at. */

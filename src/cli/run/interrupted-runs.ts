@@ -6,6 +6,7 @@ import type { EventLog } from "#audit/log/event-log.ts";
 import type { Home } from "../home.ts";
 import { printable } from "../output.ts";
 import type { Run } from "./recorded-run.ts";
+import { restoredDetail } from "./restored.ts";
 
 /** Where runs note what they would put right; see #sandbox/interrupted.ts. */
 export function notesFolder(home: Home): string {
@@ -17,8 +18,8 @@ export async function putRightEarlier({ home, report }: Run, log: EventLog): Pro
   if (!existsSync(notesFolder(home))) return;
   const { putRightInterrupted } = await import("#sandbox/interrupted.ts");
   for (const { run, workspace, restored, failure } of putRightInterrupted(notesFolder(home))) {
-    const told = restored.map(({ path, action, keys }) => ({ path, action, keys: [...keys] }));
-    log.append({ type: "workspace.restored", detail: { restored: told, session: run, workspace } });
+    const detail = { restored: restoredDetail(restored), session: run, workspace };
+    log.append({ type: "workspace.restored", detail });
     const undone = restored.filter(({ action }) => action !== "config_carried_over").map(({ path }) => path);
     if (undone.length > 0)
       report.before(printable(`session ${run} was interrupted; undone in ${workspace}: ${undone.join(", ")}`));

@@ -1,7 +1,6 @@
 // A run under its record: the session folder, the event log and the recorder are opened before anything else happens,
 // every stage leaves its event, and whatever goes wrong ends in `session.ended`.
 
-import { constants, release } from "node:os";
 import { join } from "node:path";
 import { type EventLog, openEventLog } from "#audit/log/event-log.ts";
 import type { JsonValue } from "#core/event.ts";
@@ -20,7 +19,6 @@ import type { PolicySource } from "../policy/source.ts";
 import type { Suggested } from "../policy/suggestion.ts";
 import type { RunProfile } from "../profile/source.ts";
 import type { RunSummary } from "../summary/summary.ts";
-import { version } from "../version.ts";
 import type { Attested } from "./attestation.ts";
 import { runCell } from "./cell.ts";
 import type { DetachedStart } from "./detach.ts";
@@ -30,6 +28,7 @@ import type { Observing } from "./observe.ts";
 import { keepPolicy } from "./policy-copy.ts";
 import type { Report } from "./report.ts";
 import type { Screen } from "./screen.ts";
+import { sessionBegin } from "./session-begin.ts";
 import type { RunFlags } from "./start.ts";
 
 /** Where flag and policy disagree, the tighter holds. Null is no cap. */
@@ -93,14 +92,10 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   const recorder = run.flags.session
     ? openRecorder({ ...record, onDrain, onBroken })
     : (await import("#session/unkept.ts")).openUnkept(record);
-  if (run.profile !== null) report.before(run.profile.line(source));
   const lifeline = run.flags.spawnedBy === undefined ? null : await openLifeline(ending);
   lifeline?.tell({ session: folder.id, requests: null });
   let requestsUsed = () => 0;
-  for (const notice of source.notices) report.before(notice);
-  for (const warning of run.observing?.banner ?? []) report.warn(warning);
-  for (const name of missingVariables(run))
-    report.before(`--env ${name}: it is not set here, so the agent does not have it`);
+  tellBefore(run);
   let end: TaskEnd;
   let failure: FailureRecord | null = null;
   try {
@@ -117,9 +112,7 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
     failure = failureRecord(error);
     end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination, outOfMemory: false };
   }
-  const { signal, termination, outOfMemory } = end;
-  // As the kernel ends what a control group holds too tightly: whoever held the limit, the code is the same.
-  const exitCode = outOfMemory ? 128 + constants.signals.SIGKILL : end.exitCode;
+  const { exitCode, signal, termination, outOfMemory } = end;
   if (outOfMemory) report.note(`ended: more memory than ${source.policy.execution.maxMemoryBytes} bytes was held`);
   const suggested = run.observing?.result(folder.id);
   const suggestion = suggested === undefined ? {} : { suggestion: suggestionOf(suggested) };
@@ -137,26 +130,26 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   return termination === null ? (exitCode ?? 125) : exitCodeOf(termination.kind);
 }
 
+/** What the person is to know before the agent begins. */
+function tellBefore(run: Run): void {
+  const { profile, source, report, observing } = run;
+  if (profile !== null) report.before(profile.line(source));
+  for (const notice of source.notices) report.before(notice);
+  for (const warning of observing?.banner ?? []) report.warn(warning);
+  for (const name of missingVariables(run))
+    report.before(`--env ${name}: it is not set here, so the agent does not have it`);
+}
+
 async function openLifeline(ending: Ending): Promise<Lifeline> {
   const { openLifeline: open } = await import("./lifeline.ts");
   return open(() => ending.begin({ kind: "killed", threshold: null, observed: null }, 0));
 }
 
-function sessionStart({ held, subject, command, workspace, folder, caps, source, observing }: Run): SessionStart {
+function sessionStart({ held, subject, command, workspace, caps, source, observing }: Run): SessionStart {
   const { maxMemoryBytes, maxProcesses } = source.policy.execution;
   return {
-    id: folder.id,
-    command,
-    cwd: workspace,
-    agent_id: subject.agent_id,
-    owner: subject.owner,
-    policy: { id: subject.policy_id, version: subject.policy_version, digest: subject.policy_digest },
-    ...(subject.token === null ? {} : { token: subject.token }),
+    ...sessionBegin(subject, { command, workspace }),
     ...(held?.parent ? { parent: held.parent } : {}),
-    started: new Date().toISOString(),
-    sallyport: version(),
-    node: process.versions.node,
-    kernel: release(),
     limits: {
       max_runtime_seconds: caps.runtime,
       max_output_lines: caps.lines,

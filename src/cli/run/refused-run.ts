@@ -1,6 +1,5 @@
 // The record of a run that was refused because of its token: nothing of the agent ran, and the log says who tried.
 
-import { release } from "node:os";
 import { join } from "node:path";
 import { openEventLog } from "#audit/log/event-log.ts";
 import type { Failure } from "#core/failure.ts";
@@ -8,7 +7,7 @@ import type { Subject } from "#core/subject.ts";
 import { createSessionFolder, eventsFile } from "#session/folder.ts";
 import { openRecorder } from "#session/recorder.ts";
 import type { Home } from "../home.ts";
-import { version } from "../version.ts";
+import { sessionBegin } from "./session-begin.ts";
 
 const nobody: Omit<Subject, "session"> = {
   agent_id: "unknown",
@@ -33,7 +32,7 @@ export async function recordRefused(
 ): Promise<void> {
   const folder = createSessionFolder(home.sessions, Date.now);
   const subject: Subject = { ...(who ?? nobody), session: folder.id };
-  const { policy_id: id, policy_version, policy_digest: digest, agent_id, owner } = subject;
+  const { agent_id, owner } = subject;
   const onBroken = () => {}; // the failure that is told anyway is the greater one
   const log = openEventLog({
     file: join(folder.path, eventsFile),
@@ -42,20 +41,7 @@ export async function recordRefused(
     now: Date.now,
     onBroken,
   });
-  const start = {
-    id: folder.id,
-    command,
-    cwd: workspace,
-    agent_id,
-    owner,
-    policy: { id, version: policy_version, digest },
-    ...(subject.token === null ? {} : { token: subject.token }),
-    started: new Date().toISOString(),
-    sallyport: version(),
-    node: process.versions.node,
-    kernel: release(),
-    limits: {},
-  };
+  const start = { ...sessionBegin(subject, { command, workspace }), limits: {} };
   const recorder = openRecorder({ folder, start, log, now: Date.now, onDrain: () => {}, onBroken });
   log.append({ type: "spawn.requested", detail: { command, cwd: workspace, tier: "process" } });
   log.append({

@@ -100,37 +100,23 @@ async function start(
   const records = flags.session ? home.sessions : (await import("./unkept-run.ts")).openUnkeptRuns(home, source.policy);
   const user = cellUser(source.policy, workspace);
   const terminal = wantsTerminal(flags.tty);
-  const fits = early !== null && early.user.uid === user.uid && early.user.gid === user.gid;
-  const begun = fits ? early : null;
   const detached = flags.detached === undefined ? null : (await import("./detach.ts")).enterDetached(flags.detached);
   const screen = terminal ? (await import("./screen.ts")).createScreen() : null;
-  const size = () => detached?.size ?? terminalSize();
-  const cell = takeCell(begun ?? beginCell({ workspace, user }), terminal ? size() : undefined);
+  const begun = begunCell(early, user, workspace);
+  const cell = takeCell(begun, terminal ? (detached?.size ?? terminalSize()) : undefined);
+  const under = { source, profile, held, attested, observing, summary };
   try {
-    return await recordRun(
-      cell,
-      prepareRun(
-        {
-          command,
-          flags,
-          workspace,
-          home,
-          source,
-          profile,
-          terminal,
-          observing,
-          screen,
-          detached,
-          held,
-          attested,
-          summary,
-        },
-        records,
-      ),
-    );
+    const run = prepareRun({ command, flags, workspace, home, terminal, screen, detached, ...under }, records);
+    return await recordRun(cell, run);
   } finally {
     await cell.abandon();
   }
+}
+
+/** The early cell where it is of the user whom the policy means; another one otherwise. */
+function begunCell(early: BegunCell | null, user: HostUser, workspace: string): BegunCell {
+  if (early !== null && early.user.uid === user.uid && early.user.gid === user.gid) return early;
+  return beginCell({ workspace, user });
 }
 
 /** Null for who was never measured and need not be: nothing is read for them. */

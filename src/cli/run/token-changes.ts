@@ -10,7 +10,7 @@ import { keepPolicy } from "./policy-copy.ts";
 import type { Run } from "./recorded-run.ts";
 
 /** Until `close`. */
-export function followAuthority(
+export function followToken(
   { ending, source, subject, folder, home }: Run,
   held: HeldToken,
   gate: LendingGate,
