@@ -97,7 +97,10 @@ Examples:
       .requiredOption("--agent-id <id>", "the agent")
       .requiredOption("--policy-id <id>", "the policy, at its newest version")
       .option("--ttl <duration>", "how long it holds: 30m, 12h, 30d at most", duration, 3600)
-      .option("--audience <name>", "the authority that is to accept it, when it is not this one"),
+      .option(
+        "--audience <name>",
+        "the host name of the one machine that is to accept it; otherwise every machine that knows the authority does",
+      ),
   ).action(async (flags) => (await import("./auth/tokens.ts")).issue(flags));
   narrowingFlags(
     command("attenuate", "print the same token, narrowed; the authority's secret key is not needed")

@@ -1,5 +1,6 @@
 // A token as this home sees it: signed by a key of its authority, not expired, and nothing of it revoked.
 
+import { hostname } from "node:os";
 import { listKeys } from "#control/store/keys.ts";
 import { revocationsSince } from "#control/store/revocations.ts";
 import type { TokenRecord } from "#control/store/tokens.ts";
@@ -14,7 +15,7 @@ export async function readToken(home: Home, text: string, now: number): Promise<
   const verification = verifyToken(await loadBiscuits(), text, {
     publicKey: (id) => keys.get(id) ?? null,
     now,
-    audience: [],
+    audience: [hostname()],
   });
   if (verification.token === null) return verification;
   const ended = whyEnded(home, verification.token);

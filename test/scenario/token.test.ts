@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import type { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { createTestAuthority } from "../servers/certificate-authority.ts";
@@ -77,6 +78,13 @@ test("the token is not in the cell, under any name", async () => {
   assert.equal(ran.code, 0, ran.stderr);
   assert.ok(ran.stdout.length > 100);
   assert.doesNotMatch(ran.stdout, /SALLYPORT_TOKEN|sallyport_[\w-]{20}/);
+});
+
+test("a token for one machine holds there and nowhere else", async () => {
+  assert.equal((await run(await issue("--audience", hostname()), get("/"))).stdout, "ok\n");
+  const elsewhere = await run(await issue("--audience", "another-machine"), get("/"));
+  assert.deepEqual([elsewhere.code, elsewhere.stdout], [125, ""]);
+  assert.match(elsewhere.stderr, /it is meant for another-machine/);
 });
 
 test("--token says the same as the environment", async () => {

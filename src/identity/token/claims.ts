@@ -24,7 +24,7 @@ export interface Grant {
   readonly policy_digest: string;
   readonly issued: number;
   readonly expires: number;
-  /** Who is to accept it: an authority's name; null is the one that issued it. */
+  /** The host name of the one machine that is to accept it; null is every machine that knows the authority. */
   readonly audience: string | null;
   /** `sha256:` and 64 hex digits of what the agent was measured to be; null where nothing was. */
   readonly measurement: string | null;

@@ -42,7 +42,7 @@ export interface Expected {
   readonly publicKey: (id: number) => Uint8Array | null;
   /** Seconds since 1970. */
   readonly now: number;
-  /** Names of this authority that a token may be meant for. */
+  /** Names of this machine that a token may be meant for. */
   readonly audience: readonly string[];
 }
 
