@@ -1,7 +1,7 @@
 // `sallyport auth`: the authority of a home. Who the agents are, what they may do, and the tokens that say so.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "#policy/units.ts";
+import { collect, duration, wholeNumber } from "./flag-values.ts";
 
 export function register(program: Command): void {
   const auth = program
@@ -75,7 +75,7 @@ Examples:
     .action(async (flags) => (await import("./auth/policies.ts")).update(flags));
   command("show-policy", "print a published policy")
     .requiredOption("--policy-id <id>", "the policy")
-    .option("--policy-version <n>", "this version instead of the newest", whole)
+    .option("--policy-version <n>", "this version instead of the newest", wholeNumber)
     .action(async (flags) => (await import("./auth/policies.ts")).show(flags));
   command("list-policies", "show the published policies and their versions").action(async (flags) =>
     (await import("./auth/policies.ts")).list(flags),
@@ -89,7 +89,7 @@ Examples:
           .default([], "all"),
       )
       .option("--task <name>", "label the work that it is for")
-      .option("--max-requests <n>", "narrow it to this many requests a run", whole)
+      .option("--max-requests <n>", "narrow it to this many requests a run", wholeNumber)
       .option("--max-runtime <duration>", "narrow it to this time a run", duration)
       .option("--max-spend-usd <dollars>", "narrow it to these dollars", dollars);
   narrowingFlags(
@@ -122,20 +122,16 @@ Examples:
     .requiredOption("--agent-id <id>", "the agent")
     .action(async (flags) => (await import("./auth/revoke.ts")).revokeAgent(flags));
   command("revoke-key", "take back everything that a signing key signed, and stop what runs under it now")
-    .requiredOption("--key <n>", "the key's number", whole)
+    .requiredOption("--key <n>", "the key's number", wholeNumber)
     .action(async (flags) => (await import("./auth/revoke.ts")).revokeKey(flags));
   command("revoke-policy", "take back everything that was granted under a version of a policy, and stop it now")
     .requiredOption("--policy-id <id>", "the policy")
-    .requiredOption("--policy-version <n>", "the version", whole)
+    .requiredOption("--policy-version <n>", "the version", wholeNumber)
     .action(async (flags) => (await import("./auth/revoke.ts")).revokePolicy(flags));
   command("revoke-capability", "close one rule of an agent's policy from now on, in running tasks too")
     .requiredOption("--agent-id <id>", "the agent")
     .requiredOption("--rule <id>", "the rule")
     .action(async (flags) => (await import("./auth/revoke.ts")).revokeCapability(flags));
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 function domains(text: string): readonly string[] {
@@ -147,21 +143,9 @@ function domains(text: string): readonly string[] {
   return hosts;
 }
 
-function whole(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,15}$/.test(text) || value < 1) throw new InvalidArgumentError("It must be a whole number of at least 1.");
-  return value;
-}
-
 function dollars(text: string): number {
   const value = Number(text);
   if (!/^\d{1,9}(\.\d{1,6})?$/.test(text))
     throw new InvalidArgumentError("It must be dollars such as 5 or 0.25, to the micro-dollar.");
   return value;
-}
-
-function duration(text: string): number {
-  const seconds = parseDuration(text);
-  if (seconds === null) throw new InvalidArgumentError("It must be a time such as 90s, 30m, 12h or 7d.");
-  return seconds;
 }

@@ -1,7 +1,7 @@
 // `sallyport bundle`: what an authority knows, carried to machines that enforce it without asking.
 
-import { type Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "#policy/units.ts";
+import type { Command } from "commander";
+import { duration } from "./flag-values.ts";
 
 export function register(program: Command): void {
   const bundle = program
@@ -39,10 +39,4 @@ and on a machine that enforces it:
   command("status", "show the bundle in force")
     .option("--attest", "print it as a statement that this machine's own key has signed (DSSE)")
     .action(async (flags) => (await import("./bundle-commands.ts")).status(flags));
-}
-
-function duration(text: string): number {
-  const seconds = parseDuration(text);
-  if (seconds === null) throw new InvalidArgumentError("It must be a time such as 12h, 7d or 30d.");
-  return seconds;
 }
