@@ -25,26 +25,26 @@ export async function openRegistry(root: string): Promise<Registry> {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
     packages: Record<string, Locked>;
   };
-  const served = new Map<string, Locked>();
+  /** By name, then by the folder in node_modules: a name may be there in several versions. */
+  const served = new Map<string, Map<string, Locked>>();
   for (const [path, entry] of Object.entries(lock.packages)) {
     const name = path.split("node_modules/").at(-1) ?? "";
-    if (path.lastIndexOf("node_modules/") === 0 && entry.dev !== true) served.set(name, entry);
+    if (path !== "" && entry.dev !== true) served.set(name, (served.get(name) ?? new Map()).set(path, entry));
   }
 
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? "").slice(1);
-    const isTarball = path.endsWith(".tar");
-    const name = isTarball ? path.slice("tarball/".length, -".tar".length) : path;
-    const entry = served.get(name);
-    if (entry === undefined) {
+    const folder = /^tarball\/(.*)\.tar$/.exec(path)?.[1];
+    const versions = served.get(folder?.split("node_modules/").at(-1) ?? path);
+    if (versions === undefined || (folder !== undefined && !versions.has(folder))) {
       response.writeHead(404, { "content-type": "application/json" }).end('{"error":"not found"}');
-    } else if (isTarball) {
-      const tar = spawn("tar", tarArguments(root, name));
+    } else if (folder !== undefined) {
+      const tar = spawn("tar", tarArguments(join(root, folder)));
       tar.stdout.pipe(response);
     } else {
       response
         .writeHead(200, { "content-type": "application/json" })
-        .end(packument(root, name, entry, server.address() as AddressInfo));
+        .end(packument(root, path, versions, server.address() as AddressInfo));
     }
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -55,27 +55,28 @@ export async function openRegistry(root: string): Promise<Registry> {
 }
 
 /** The same bytes each time, uncompressed: npm reads both, and a Node binary takes seconds to compress. */
-function tarArguments(root: string, name: string): string[] {
+function tarArguments(folder: string): string[] {
   const sorted = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-  return ["-c", ...sorted, "--transform=s,^\\.,package,", "-C", join(root, "node_modules", name), "."];
+  return ["-c", ...sorted, "--exclude=./node_modules", "--transform=s,^\\.,package,", "-C", folder, "."];
 }
 
-function packument(root: string, name: string, entry: Locked, address: AddressInfo): string {
-  const folder = join(root, "node_modules", name);
-  // A package for another processor is not here; its entry is enough for npm to leave it out.
-  const manifest = existsSync(folder)
-    ? (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, unknown>)
-    : { name, version: entry.version, os: entry.os, cpu: entry.cpu };
-  const bytes = existsSync(folder)
-    ? spawnSync("tar", tarArguments(root, name), { maxBuffer: 1 << 29, encoding: "buffer" }).stdout
-    : Buffer.alloc(0);
-  const dist = {
-    tarball: `http://127.0.0.1:${address.port}/tarball/${name}.tar`,
-    integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}`,
-  };
-  return JSON.stringify({
-    name,
-    "dist-tags": { latest: entry.version },
-    versions: { [entry.version]: { ...manifest, dist } },
-  });
+function packument(root: string, name: string, kept: ReadonlyMap<string, Locked>, { port }: AddressInfo): string {
+  const versions: { [version: string]: unknown } = {};
+  for (const [path, entry] of kept) {
+    const folder = join(root, path);
+    // A package for another processor is not here; its entry is enough for npm to leave it out.
+    const manifest = existsSync(folder)
+      ? (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, unknown>)
+      : { name, version: entry.version, os: entry.os, cpu: entry.cpu };
+    const bytes = existsSync(folder)
+      ? spawnSync("tar", tarArguments(folder), { maxBuffer: 1 << 29, encoding: "buffer" }).stdout
+      : Buffer.alloc(0);
+    const dist = {
+      tarball: `http://127.0.0.1:${port}/tarball/${path}.tar`,
+      integrity: `sha512-${createHash("sha512").update(bytes).digest("base64")}`,
+    };
+    versions[entry.version] = { ...manifest, dist };
+  }
+  const [latest] = kept.values();
+  return JSON.stringify({ name, "dist-tags": { latest: latest?.version }, versions });
 }

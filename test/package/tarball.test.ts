@@ -133,6 +133,12 @@ test("a command that needs no cell works: explain-code, policy check of TOML and
   }
 });
 
+test("keys are sealed by a package that comes with it", () => {
+  writeFileSync(join(home, "passphrase"), "correct horse battery staple");
+  const told = sallyport(["auth", "init", "--passphrase-file", join(home, "passphrase")]);
+  assert.match(told.stdout, /its secret is sealed/, told.stderr);
+});
+
 test("the presets come with it: show spells one out, and init names them", () => {
   const shown = sallyport(["policy", "show", "--allow", "@npm"]);
   assert.match(shown.stdout, /^registry\.npmjs\.org\s+443\s+GET HEAD\s+@npm\/1 \(--allow\)$/m, shown.stderr);
