@@ -33,7 +33,10 @@ export function watchRevocations(folder: string, epoch: number, listener: Revoca
   };
   const timer = setInterval(look, interval);
   timer.unref();
-  const watcher = watch(folder, { persistent: false }, look);
+  const watcher = watch(folder, { persistent: false }, (_, name) => {
+    // A revocation is written beside its place first: every run of the home would look for nothing, just when it counts.
+    if (name === null || !name.startsWith(".")) look();
+  });
   // Without the watch there is still the interval; a folder that is gone is told by that.
   watcher.on("error", () => watcher.close());
   look();
