@@ -25,7 +25,10 @@ interface CommandEntry {
 const commands: Record<string, CommandEntry> = {
   run: { summary: "run a command in a closed cell with one guarded way out", load: () => import("./run.ts") },
   auth: { summary: "register agents, publish policies, issue and revoke tokens", load: () => import("./auth.ts") },
-  alerts: { summary: "alerts that wait for the webhook that a policy names", load: () => import("./alert-commands.ts") },
+  alerts: {
+    summary: "alerts that wait for the webhook that a policy names",
+    load: () => import("./alert-commands.ts"),
+  },
   bundle: {
     summary: "carry policies, agents and revocations to machines that enforce them offline",
     load: () => import("./bundle.ts"),
@@ -69,7 +72,7 @@ export async function main(argv: readonly string[], early: BegunCell | null = nu
   } catch (error) {
     const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
     if (!(error instanceof CommanderError)) return printFailure(error, own.includes("--json"));
-    return error.exitCode === 0 ? 0 : printFailure(misused(error, asked), own.includes("--json"));
+    return error.exitCode === 0 ? 0 : printFailure(misused(error, commandPath(program, argv)), own.includes("--json"));
   } finally {
     await early?.abandon();
   }
@@ -98,15 +101,36 @@ function bareProgram(): Command {
     .helpOption("-h, --help", "print this help")
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeErr: () => {}, writeOut: printHelp })
     .showSuggestionAfterError();
 }
 
 /** A command line that commander did not understand, as every other failure is told. */
-function misused(error: CommanderError, asked: string | undefined): Failure {
+function misused(error: CommanderError, path: readonly string[]): Failure {
   // A group of commands named without one: commander's message is then a word of its own.
-  const said = error.code === "commander.help" ? `${asked} needs a command` : error.message;
+  const said = error.code === "commander.help" ? `${path.join(" ")} needs a command` : error.message;
   const [message = "", hint] = said.replace(/^error: /, "").split("\n");
-  const help = `sallyport ${asked !== undefined && asked in commands ? `${asked} ` : ""}--help`;
+  const help = ["sallyport", ...path, "--help"].join(" ");
   return new Failure("usage", message, { remedy: `${hint === undefined ? "" : `${hint} `}See ${help}.` });
+}
+
+/** The command that a line asks for, as far as there is one: `auth attenuate`. */
+function commandPath(program: Command, argv: readonly string[]): string[] {
+  const path: string[] = [];
+  let at: Command | undefined = program;
+  for (const word of argv.filter((each) => !each.startsWith("-"))) {
+    at = at.commands.find((command) => command.name() === word);
+    if (at === undefined) break;
+    path.push(word);
+  }
+  return path;
+}
+
+/** A reader that has seen enough is no failure, of `run --help` neither: what a run prints later is watched where it is printed. */
+function printHelp(text: string): void {
+  process.stdout.once("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(128 + 13);
+    throw error;
+  });
+  process.stdout.write(text);
 }

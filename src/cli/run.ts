@@ -64,7 +64,8 @@ export function register(program: Command, early: BegunCell | null): void {
     .addHelpText(
       "after",
       "\nExit code: the command's own, or 128 + the signal that ended it; 124 max runtime, 123 max output, 122 max requests,\n" +
-        "121 a violation that ends the run, 126 not executable, 127 not found, 125 sallyport could not run it.\n" +
+        "121 a violation that ends the run, 120 stop, kill or a token that does not hold, 126 not executable, 127 not found,\n" +
+        "125 sallyport could not run it.\n" +
         "Examples:\n" +
         "  sallyport run claude\n" +
         "  sallyport run --allow example.com -- curl https://example.com/\n" +

@@ -48,6 +48,13 @@ const cases: readonly Case[] = [
     remedy: /sessions --help/,
   },
   {
+    title: "a flag that a command of a group does not have",
+    args: ["sessions", "prune", "--nope"],
+    code: "usage",
+    names: /--nope/,
+    remedy: /sallyport sessions prune --help/,
+  },
+  {
     title: "a program that is not there",
     args: ["run", "--", "no-such-program"],
     exit: 127,
@@ -339,6 +346,12 @@ const shells: readonly { title: string; script: string; code: number; stdout: st
     script: 'set -o pipefail; "$1" run --quiet -- sh -c "while echo y; do sleep 0.05; done" | head -1 || exit 1',
     code: 1,
     stdout: "y\n",
+  },
+  {
+    title: "a help whose reader leaves",
+    script: 'set -o pipefail; "$1" run --help | true; [ $? = 141 ]',
+    code: 0,
+    stdout: "",
   },
   {
     title: "a list whose reader leaves",
