@@ -117,14 +117,19 @@ function changeFor(
 ): string | null {
   if (deny.rule !== null)
     return `take the host out of [network] deny${place === null ? "" : ` (${place})`}: deny wins whatever allows it`;
+  const told = deny.remedy === null ? null : deny.remedy[0]?.toLowerCase() + deny.remedy.slice(1);
+  // A preset's rule is not the writer's to change: the remedy is then a rule beside it.
+  const isPreset = near?.allow.rule.startsWith("@") ?? false;
   const at = near === null ? "" : ` of ${near.allow.rule} (${placeIn(part.policy, near.path)})`;
   switch (deny.reason) {
     case "private_address":
       return `write a [[network.rule]] with host = "${action.host}" and private = ["${action.host}"]`;
     case "method_not_allowed":
-      return action.kind === "http" ? `add "${action.method}" to method${at}` : deny.remedy;
+      return action.kind === "http" && !isPreset ? `add "${action.method}" to method${at}` : told;
     case "path_not_allowed":
-      return action.kind === "http" ? `add "${normalPath(action.path) ?? action.path}" to path${at}` : deny.remedy;
+      return action.kind === "http" && !isPreset
+        ? `add "${normalPath(action.path) ?? action.path}" to path${at}`
+        : told;
     case "malformed_request":
       if (action.kind !== "http" || isAmbiguousPath(action.path))
         return "send the path in its normal form: no dot segments, //, ;, \\ or escapes of them";
@@ -134,7 +139,7 @@ function changeFor(
         ? null
         : `write a [[network.rule]] with host = "${action.host}", port = ${action.port} and protocol = "tcp", which passes bytes of any kind unread`;
     default:
-      return deny.remedy?.replace(/^Add/, "add") ?? null;
+      return told;
   }
 }
 

@@ -44,6 +44,14 @@ test("a preset that is not there is an error that names the nearest one", async 
   assert.match(checked.stderr, /bad\.toml:3:10: there is no preset "@githup".*\n {2}Did you mean "@github"\?/);
 });
 
+test("what a preset does not open is explained by a rule to write, for the preset cannot be changed", async () => {
+  const policy = file("preset.toml", `${head}[network]\nallow = ["@pypi"]\n`);
+  const ran = await place.run(["policy", "explain", policy, "--", "POST", "https://pypi.org/simple/requests/"]);
+  assert.equal(ran.code, 1);
+  assert.match(ran.stdout, /nearest {2}@pypi\/1 .*its method is GET, HEAD/);
+  assert.match(ran.stdout, /change {3}write a \[\[network\.rule\]\] with host = "pypi\.org".*method = "POST"/);
+});
+
 test("every preset that is shipped can be named, and show spells it out", async () => {
   const names = readdirSync(join(root, "presets")).map((name) => `@${name.replace(/\.(\d+)\.toml$/, "/$1")}`);
   const flags = names.flatMap((name) => ["--allow", name]);
