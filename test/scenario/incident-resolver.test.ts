@@ -75,6 +75,9 @@ test("the six steps are taken, each by the agent that may, and are seen in the t
   }
   assert.match(tree, /allowed POST hooks\.slack\.com\/services\/T000\/B000\/example/);
   assert.match(tree, /allowed CONNECT smtp\.example\.com:25/);
+  // The newest session is the notifier's: the tree is shown from the run that was started.
+  const last = await place.run(["sessions", "show", "--tree", "last"]);
+  assert.ok(ran.stdout.endsWith(last.stdout), last.stdout);
   assert.deepEqual(
     chat.requests.map(({ method, url }) => `${method} ${url}`),
     ["POST /services/T000/B000/example"],

@@ -4,7 +4,7 @@ import { type Verification, verifySession } from "#audit/verify/session.ts";
 import { Failure } from "#core/failure.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import type { SessionFolder } from "#session/folder.ts";
-import { findSession, openSession, type Session, terminationOf } from "#session/store.ts";
+import { findSession, openSession, type Session, sessionIds, terminationOf } from "#session/store.ts";
 import { openHome } from "../home.ts";
 import { printable, printJson, printLine, printTable } from "../output.ts";
 import { type HostSummary, summarizeHosts } from "./host-summary.ts";
@@ -21,8 +21,22 @@ export interface ShowFlags {
 export function showSession(text: string, flags: ShowFlags): void {
   const { sessions } = openHome(process.env);
   const { id } = findSession(sessions, text);
-  if (flags.tree) showTree(sessions, id, flags);
+  if (flags.tree) showTree(sessions, text === "last" ? rootOf(sessions, id) : id, flags);
   else showOne(openSession(sessions, id), flags);
+}
+
+/** The run that somebody started: the one that began last may be one that its agent spawned. */
+function rootOf(sessions: string, id: string): string {
+  const kept = new Set(sessionIds(sessions));
+  const passed = new Set<string>();
+  let at = id;
+  while (!passed.has(at)) {
+    passed.add(at);
+    const parent = openSession(sessions, at).record?.parent;
+    if (parent === undefined || parent === null || !kept.has(parent)) break;
+    at = parent;
+  }
+  return at;
 }
 
 function showTree(sessions: string, id: string, { json }: ShowFlags): void {
