@@ -89,10 +89,18 @@ function homeItems(home: string, keepSessions: boolean): Item[] {
   const named: Readonly<Record<string, string>> = {
     sessions: "what ran: output, events, terminations",
     log: "the home's own log",
-    keys: "the authority that cells trust",
+    keys: "the authority that cells trust, the keys that sign tokens and alerts",
     agents: "the private homes of agents",
     policies: "copies of policies that held",
     "policy.toml": "your default policy",
+    alerts: "alerts that wait",
+    bundles: "the signed bundle in force",
+    profiles: "profiles of your own",
+    revoked: "what was taken back",
+    running: "what runs now",
+    secrets: "credentials to lend",
+    trusted: "your word for projects' policies",
+    version: "the format of this folder",
   };
   return readdirSync(home)
     .filter((name) => isOurs(name))
