@@ -19,7 +19,7 @@ import { isWithin } from "#lib/file-path.ts";
 import type { AgentView } from "./agent-state.ts";
 import type { Files } from "./files.ts";
 import { gitPrograms, gitProgramTexts, gitSettings } from "./git-identity.ts";
-import type { Guarded } from "./guard.ts";
+import { components, type Guarded } from "./guard.ts";
 import type { Shim } from "./inner-shim.ts";
 import type { Limits } from "./limits.ts";
 import { nameServers } from "./network.ts";
@@ -211,7 +211,8 @@ export function viewArguments({
     parents(at);
     args.push("--bind", staging.source(at), at);
   }
-  guardArguments(guarded, view.scratch, staging, args);
+  const open = [...(view.files?.workspace === "read" ? [] : [view.workspace]), ...writable];
+  guardArguments(guarded, waysTo(deny, [...open, ...shared.map((one) => one.workspace)]), view.scratch, staging, args);
   for (const [path, kept] of view.measured ?? []) {
     parents(path);
     args.push("--ro-bind", staging.source(kept), path);
@@ -291,9 +292,18 @@ function trustArguments(trust: Trust | null, staging: Staging, args: (string | n
   over(["/etc/pki/java/cacerts", "/etc/pki/ca-trust/extracted/java/cacerts", ...machines], store);
 }
 
+/** Folders of `open` on the way to what is closed: renamed, they would take it to where a later run does not close it. */
+function waysTo(closed: readonly string[], open: readonly string[]): string[] {
+  const ways = closed.flatMap((at) =>
+    open.filter((top) => isWithin(at, top)).flatMap((top) => components(top, dirname(at))),
+  );
+  return [...new Set(ways)];
+}
+
 /** Mounts that keep what runs on the host later; their parents are mounts too, or they could be renamed away. */
 function guardArguments(
   guarded: readonly Guarded[],
+  ways: readonly string[],
   scratch: string,
   staging: Staging,
   args: (string | number)[],
@@ -301,7 +311,8 @@ function guardArguments(
   let copies = 0;
   for (const { workspace, around, readOnly, gitConfigs } of guarded) {
     const source = (path: string) => staging.source(workspace) + path.slice(workspace.length);
-    for (const path of around) args.push("--bind", source(path), path);
+    const kept = new Set([...around, ...ways.filter((path) => isWithin(path, workspace) && path !== workspace)]);
+    for (const path of [...kept].sort((a, b) => a.length - b.length)) args.push("--bind", source(path), path);
     for (const path of readOnly) args.push("--ro-bind", source(path), path);
     for (const path of gitConfigs) {
       const at = copies++;

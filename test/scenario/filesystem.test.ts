@@ -278,3 +278,18 @@ test("a workspace whose owner cannot get to it by its path is worked in all the 
   assert.equal(ran.stdout, "61234\nA  new\n", ran.stderr);
   assert.equal(readFileSync(join(workspace, "new"), "utf8"), "new\n");
 });
+
+test("what is denied stays denied to a later run, whatever an agent renames", async () => {
+  const secret = join(place.workspace, "keys", "deep", "secret");
+  mkdirSync(join(secret, ".."), { recursive: true });
+  writeFileSync(secret, "TOP\n");
+  for (const path of ["keys", "keys/deep", "keys/deep/secret"]) chmodSync(join(place.workspace, path), 0o777);
+  const policy = section('deny = ["./keys/deep/secret"]');
+  const first = await run(
+    policy,
+    "mv keys moved 2>&1; mv keys/deep keys/moved 2>&1; touch keys/deep/new; ls keys/deep",
+  );
+  assert.match(first.stdout, /busy.*busy.*new\nsecret/s);
+  const second = await run(policy, "find . -name secret -exec cat {} + 2>&1");
+  assert.doesNotMatch(second.stdout, /TOP/);
+});
