@@ -1,13 +1,11 @@
 // The wiring of one cell: gate, boundary, the person's streams and signals, and the end of them all.
 
-import { mkdirSync, rmdirSync } from "node:fs";
-import { join } from "node:path";
+import { rmdirSync } from "node:fs";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { DenyReason } from "#core/reason.ts";
 import { type DecisionListener, type LendingGate, openGate } from "#enforce/gate.ts";
 import { createNameSums } from "#enforce/name-sums.ts";
 import { type Boundary, openBoundary } from "#proxy/boundary.ts";
-import { openAuthority } from "#proxy/tls/authority.ts";
 import { createResolver } from "#proxy/upstream/resolve.ts";
 import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { createMemoryRelease } from "#sandbox/freed-memory.ts";
@@ -16,36 +14,34 @@ import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
 import type { Alerts, AlertWay } from "../alerts.ts";
-import { agentHome, cellSpec } from "./cell-spec.ts";
+import { type ClosedCell, closeCell } from "./closed-cell.ts";
 import { openInnerApi } from "./inner-api.ts";
 import { putRightEarlier } from "./interrupted-runs.ts";
 import { openLiveRun } from "./live-run.ts";
 import { createRunPorts } from "./ports.ts";
 import type { Run } from "./recorded-run.ts";
 import { tellRestored } from "./restored.ts";
-import { filesDetail, policyFiles } from "./shown-files.ts";
+import { filesDetail, tellMissing } from "./shown-files.ts";
 import { personsStreams } from "./terminal.ts";
 import { followToken } from "./token-changes.ts";
 import { unblocked } from "./unblocked.ts";
 
-/** @throws Failure when the cell could not be made or the program not started. */
+/**
+ * `early`: the cell, where it is being closed already.
+ * @throws Failure when the cell could not be made or the program not started.
+ */
 export async function runCell(
   cell: PreparedCell,
   run: Run,
   log: EventLog,
   recorder: Recorder,
   opened: { captures(drain: () => void): void; gate(gate: LendingGate): void },
+  early: Promise<ClosedCell> | null,
 ): Promise<TaskEnd> {
-  const { source, caps, home, ending } = run;
-  const authority = await openAuthority(home.keys);
-  await putRightEarlier(run, log);
-  const files = await policyFiles(run, agentHome());
-  const shim = run.held === null ? null : (await import("#sandbox/inner-shim.ts")).innerShim();
-  const scratch = join(run.folder.path, "workspace");
-  mkdirSync(scratch, { mode: 0o700 });
-  const spec = cellSpec(run, cell, authority.certificatePem, scratch, files, shim);
-  // The cell is closed while its gate and boundary are made; nothing of the agent starts before `run`.
-  cell.prepare(spec);
+  const { source, caps, ending } = run;
+  if (early === null) await putRightEarlier(run, log);
+  const { authority, files, spec, scratch } = await (early ?? closeCell(cell, run));
+  tellMissing(run, files);
   const listener = decisionListener(run);
   const names = source.policy.execution.auditAllActions ? null : createNameSums(log);
   const gate = openGate({

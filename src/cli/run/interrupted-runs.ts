@@ -1,6 +1,6 @@
 // What earlier runs of this home left undone when sallyport was killed, put right before this one begins, told and logged.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { EventLog } from "#audit/log/event-log.ts";
 import type { Home } from "../home.ts";
@@ -11,6 +11,12 @@ import { restoredDetail } from "./restored.ts";
 /** Where runs note what they would put right; see #sandbox/interrupted.ts. */
 export function notesFolder(home: Home): string {
   return join(home.path, "running");
+}
+
+/** True where no note is there: nothing to put right, and no other run. */
+export function nothingNoted(home: Home): boolean {
+  const folder = notesFolder(home);
+  return !existsSync(folder) || readdirSync(folder).length === 0;
 }
 
 /** Costs one look where no run was interrupted. MUST be called before the cell's workspace is looked at. */

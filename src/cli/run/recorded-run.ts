@@ -7,6 +7,7 @@ import type { JsonValue } from "#core/event.ts";
 import type { FailureRecord } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
 import { exitCodeOf } from "#core/termination.ts";
+import type { LendingGate } from "#enforce/gate.ts";
 import type { PreparedCell } from "#sandbox/process.ts";
 import { eventsFile, type SessionFolder } from "#session/folder.ts";
 import type { EndedSession, SessionStart } from "#session/metadata.ts";
@@ -21,6 +22,7 @@ import type { RunProfile } from "../profile/source.ts";
 import type { RunSummary } from "../summary/summary.ts";
 import type { Attested } from "./attestation.ts";
 import { runCell } from "./cell.ts";
+import type { ClosedCell } from "./closed-cell.ts";
 import type { DetachedStart } from "./detach.ts";
 import type { HeldToken } from "./held-token.ts";
 import type { Lifeline } from "./lifeline.ts";
@@ -70,8 +72,11 @@ export interface Run {
   readonly summary: RunSummary | null;
 }
 
-/** Runs to the end and gives sallyport's exit code. @throws Failure when there can be no record. */
-export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
+/**
+ * Runs to the end and gives sallyport's exit code. `early`: the cell, where it is being closed already.
+ * @throws Failure when there can be no record.
+ */
+export async function recordRun(cell: PreparedCell, run: Run, early: Promise<ClosedCell> | null): Promise<number> {
   const { source, folder, report, ending } = run;
   const json = run.flags.json === true;
   const begun = performance.now();
@@ -100,14 +105,15 @@ export async function recordRun(cell: PreparedCell, run: Run): Promise<number> {
   let failure: FailureRecord | null = null;
   try {
     announce(run, log);
-    end = await runCell(cell, run, log, recorder, {
-      captures: (captures) => {
+    const opened = {
+      captures: (captures: () => void) => {
         drain = captures;
       },
-      gate: (gate) => {
+      gate: (gate: LendingGate) => {
         requestsUsed = () => gate.requestsUsed;
       },
-    });
+    };
+    end = await runCell(cell, run, log, recorder, opened, early);
   } catch (error) {
     failure = failureRecord(error);
     end = { exitCode: printFailure(error, json), signal: null, termination: ending.termination, outOfMemory: false };

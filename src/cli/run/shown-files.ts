@@ -15,13 +15,12 @@ export async function policyFiles(run: Run, home: string): Promise<Files | null>
       remedy: 'Write "read" or "write".',
     });
   const { resolveFiles } = await import("#sandbox/files.ts");
-  const files = resolveFiles(
-    { parts, deny, workspace },
-    { home, workspace: run.workspace, sallyportHome: run.home.path },
-  );
-  for (const path of files.missing)
-    run.report.before(`[filesystem] ${path}: it is not there, so the agent does not have it`);
-  return files;
+  return resolveFiles({ parts, deny, workspace }, { home, workspace: run.workspace, sallyportHome: run.home.path });
+}
+
+export function tellMissing({ report }: Run, files: Files | null): void {
+  for (const path of files?.missing ?? [])
+    report.before(`[filesystem] ${path}: it is not there, so the agent does not have it`);
 }
 
 /** For the event of the cell. */

@@ -17,8 +17,10 @@ import { profileNameOf } from "../profile/names.ts";
 import type { RunProfile } from "../profile/source.ts";
 import type { RunSummary } from "../summary/summary.ts";
 import type { Attested } from "./attestation.ts";
+import { closeCell } from "./closed-cell.ts";
 import type { HeldToken } from "./held-token.ts";
-import { type Caps, type Run, recordRun } from "./recorded-run.ts";
+import { nothingNoted } from "./interrupted-runs.ts";
+import type { Caps, Run } from "./recorded-run.ts";
 import type { Attempt } from "./refused-run.ts";
 import { createRunReport } from "./run-report.ts";
 import { terminalSize, wantsTerminal } from "./terminal.ts";
@@ -107,7 +109,10 @@ async function start(
   const under = { source, profile, held, attested, observing, summary };
   try {
     const run = prepareRun({ command, flags, workspace, home, terminal, screen, detached, ...under }, records);
-    return await recordRun(cell, run);
+    const closing = nothingNoted(home) ? closeCell(cell, run) : null;
+    if (closing !== null) await nextTurn(closing);
+    const { recordRun } = await import("./recorded-run.ts");
+    return await recordRun(cell, run, closing);
   } finally {
     await cell.abandon();
   }
@@ -117,6 +122,12 @@ async function start(
 function begunCell(early: BegunCell | null, user: HostUser, workspace: string): BegunCell {
   if (early !== null && early.user.uid === user.uid && early.user.gid === user.gid) return early;
   return beginCell({ workspace, user });
+}
+
+/** Waits until `begun` is done and what had arrived by then is taken; its failure is told by who needs it. */
+async function nextTurn(begun: Promise<unknown>): Promise<void> {
+  await begun.catch(() => {});
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Null for who was never measured and need not be: nothing is read for them. */
