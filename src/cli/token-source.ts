@@ -35,7 +35,8 @@ export function stateOf(
   return now >= grant.expires ? "expired" : "holds";
 }
 
-function whyEnded(home: Home, token: Revocable): string | null {
+/** Which of the home's revocations ends it, in words; null where none does. */
+export function whyEnded(home: Home, token: Revocable): string | null {
   for (const { revoked } of revocationsSince(home.revoked, 0)) {
     const ended = endedBy(revoked, token);
     if (ended !== null) return ended;

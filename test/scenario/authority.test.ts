@@ -141,6 +141,15 @@ test("what is revoked holds no more: a grant, an agent, a key, a version of a po
   const theirs = (await ok(auth("issue-token", "--agent-id", "other-bot", "--policy-id", "busy"))).trim();
   await ok(auth("revoke-agent", "--agent-id", "other-bot"));
   assert.match((await inspect(theirs)).detail, /agent other-bot was revoked/);
+  // What would not hold is not issued.
+  for (const [agent, policy, why] of [
+    ["other-bot", "busy", /would not hold: agent other-bot was revoked \(token_revoked\)\n {2}.*create-agent/],
+    ["support-bot", "support", /would not hold: policy support version 2 was revoked/],
+  ] as const) {
+    const ran = await auth("issue-token", "--agent-id", agent, "--policy-id", policy);
+    assert.deepEqual([ran.code, ran.stdout], [120, ""]);
+    assert.match(ran.stderr, why);
+  }
   const listed = JSON.parse(await ok(auth("list-tokens", "--json")));
   assert.deepEqual(new Set(listed.map((token: { state: string }) => token.state)), new Set(["revoked"]));
 });

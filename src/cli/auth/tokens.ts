@@ -19,7 +19,7 @@ import { schemaVersion } from "#policy/schema.ts";
 import { openHome } from "../home.ts";
 import { printJson, printLine, printTable } from "../output.ts";
 import { shippedPresets } from "../presets.ts";
-import { readToken } from "../token-source.ts";
+import { readToken, whyEnded } from "../token-source.ts";
 import { authorityKeys } from "./keys.ts";
 import { type PassphraseFlags, passphraseFrom } from "./passphrase.ts";
 
@@ -50,7 +50,7 @@ export async function issue(
     throw new Failure("usage", "a token holds for 30 days at most", { place: "--ttl", remedy: "Use 30d or less." });
   }
   const home = openHome(process.env);
-  authorityKeys(home);
+  const signs = authorityKeys(home).at(-1);
   const agent = readAgent(home.agents, flags.agentId);
   const policy = readPolicy(home.policies, flags.policyId);
   const now = Math.floor(Date.now() / 1000);
@@ -68,6 +68,7 @@ export async function issue(
     measurement: agent.measurement?.digest ?? null,
   };
   const narrowing = narrowingOf(flags);
+  refuseRevoked(whyEnded(home, { grant, narrowings: [], revocationIds: [], key: signs?.id ?? 0 }));
   // Last, so that nobody is asked for a passphrase in vain.
   const key = await signingKey(home.keys, () => passphraseFrom(flags)("open"));
   const biscuits = await loadBiscuits();
@@ -77,6 +78,15 @@ export async function issue(
   recordToken(home.agents, { grant, narrowing, key: key.id });
   if (flags.json) printJson({ token, jti: grant.jti, expires: utcText(grant.expires) });
   else printLine(token);
+}
+
+/** A token that would hold nowhere is not issued. @throws Failure token_revoked */
+function refuseRevoked(ended: string | null): void {
+  if (ended === null) return;
+  throw new Failure("token_revoked", `the token would not hold: ${ended}`, {
+    remedy:
+      "What is revoked stays so: register the agent under another id (auth create-agent), publish the policy anew (auth update-policy), or make another key (auth rotate-key).",
+  });
 }
 
 export async function attenuate(
