@@ -60,7 +60,7 @@ export function register(program: Command): void {
 
 async function uninstall(flags: UninstallFlags): Promise<number> {
   const home = homePath(process.env);
-  const items = [...homeItems(home, flags.keepSessions === true), ...otherItems(), ...machineItems()];
+  const items = [...homeItems(home, flags.keepSessions === true), ...otherItems(home), ...machineItems()];
   const act = flags.dryRun !== true && (flags.yes === true || !flags.json);
   if (!flags.json) printItems(items);
   if (act && items.length > 0) {
@@ -109,7 +109,10 @@ function homeItems(home: string, keepSessions: boolean): Item[] {
     .filter(({ files, path }) => files > 0 || !keepSessions || existsSync(path));
 }
 
-function otherItems(): Item[] {
+/** What the homes of this user share stays as long as the user's own home does. */
+function otherItems(home: string): Item[] {
+  const own = homePath({ ...process.env, SALLYPORT_HOME: undefined });
+  if (home !== own && existsSync(own)) return [];
   const cache = join(process.env.XDG_CACHE_HOME || join(process.env.HOME || homedir(), ".cache"), "sallyport");
   return [
     ...(existsSync(cache) ? [item(cache, "compiled code, to start faster")] : []),
@@ -191,7 +194,7 @@ function leftInHome(home: string, keepSessions: boolean): string[] {
 /** How this very installation is taken away; a checkout is a folder. */
 function packageRemoval(): string {
   const root = dirname(dirname(launcherPath()));
-  if (!root.includes("/node_modules/")) return `rm -r ${root}`;
+  if (!root.includes("/node_modules/")) return `removing your own checkout, ${root}, once nothing in it is needed`;
   if (root.endsWith("/lib/node_modules/sallyport")) return "npm uninstall --global sallyport";
   return `npm uninstall --prefix ${dirname(dirname(root))} sallyport`;
 }

@@ -44,7 +44,7 @@ test("everything goes: read-only sessions, the agent's closed folders, the cache
   assert.ok(existsSync(place.home));
   const ran = await place.run(["uninstall", "--yes"], { env: env() });
   assert.equal(ran.code, 0, ran.stdout + ran.stderr);
-  assert.match(ran.stdout, /The program itself goes with: rm -r .*\n$/);
+  assert.match(ran.stdout, /The program itself goes with: removing your own checkout, .*\n$/);
   assert.ok(!existsSync(place.home));
   assert.ok(
     !existsSync(join(place.root, ".cache", "sallyport")) ||

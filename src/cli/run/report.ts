@@ -136,7 +136,9 @@ function denialLine(action: Exclude<Action, { kind: "dns" }>, deny: Deny): strin
     action.kind === "http"
       ? `${action.method} ${action.host}${usualPort(action.port) ? "" : `:${action.port}`}${action.path}`
       : `CONNECT ${action.host}:${action.port}`;
-  const allow = deny.remedy?.startsWith("--allow ") ? `allow with ${deny.remedy}` : deny.remedy;
+  // What an upstream did wrong has a cause instead of a remedy.
+  const told = failures.includes(deny.reason) ? (deny.remedy ?? deny.detail) : deny.remedy;
+  const allow = told?.startsWith("--allow ") ? `allow with ${told}` : told;
   return printable(
     `${verdict(deny)} ${clip(what)} (${deny.reason})${allow === null || allow === undefined ? "" : ` · ${allow}`}`,
   );
