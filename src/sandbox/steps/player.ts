@@ -21,7 +21,6 @@ export const firstStep = dataAddress + 64;
 export const laterStep = dataAddress + 0x10000;
 export const laterBytes = 4 * 2 ** 20;
 
-
 const x64 = [
   "bb 40 00 00 10", //   mov ebx, firstStep
   "48 8b 03", //         next: mov rax, [rbx]
