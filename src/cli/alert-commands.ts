@@ -1,8 +1,6 @@
 // `sallyport alerts`: what was not delivered yet, the key that signs, and a try by hand.
 
 import type { Command } from "commander";
-import { createResolver } from "#proxy/upstream/resolve.ts";
-import { openUpstreamTrust } from "#proxy/upstream/trust.ts";
 import { alertSecret, deliverOwed, owedBy, owedSessions } from "./alerts.ts";
 import { openHome } from "./home.ts";
 import { printJson, printLine, printTable } from "./output.ts";
@@ -38,8 +36,7 @@ function list({ json = false }: { json?: boolean }): void {
 async function deliver({ json = false }: { json?: boolean }): Promise<void> {
   const home = openHome(process.env);
   const before = owedSessions(home).length;
-  const way = { resolve: createResolver({ placed: new Map() }), trust: openUpstreamTrust({ caFiles: [] }) };
-  const left = await deliverOwed(home, way);
+  const left = await deliverOwed(home);
   if (json) printJson({ sessions: before, left });
   else printLine(left === 0 ? `${before} sessions: all delivered` : `${left} of ${before} sessions still wait`);
   process.exitCode = left === 0 ? 0 : 1;

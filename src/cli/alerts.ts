@@ -9,16 +9,24 @@ import { createFile } from "#control/store/files.ts";
 import { addressClass } from "#lib/address-class.ts";
 import { member } from "#lib/json.ts";
 import { writeWhole } from "#lib/whole-file.ts";
+import type { CompiledPolicy } from "#policy/compile.ts";
 import { type Posted, post } from "#proxy/upstream/post.ts";
-import type { ResolveUpstream } from "#proxy/upstream/resolve.ts";
-import type { UpstreamTrust } from "#proxy/upstream/trust.ts";
+import { createResolver, type Place, type ResolveUpstream } from "#proxy/upstream/resolve.ts";
+import { openUpstreamTrust, type UpstreamTrust } from "#proxy/upstream/trust.ts";
 import { type LoggedEvent, readEvents } from "#session/events.ts";
 import { isSessionId, type SessionFolder } from "#session/folder.ts";
+import { currentHolder, type Holder, isHeld } from "#session/metadata.ts";
 import type { Home } from "./home.ts";
+import { unkeptRuns } from "./run/unkept-run.ts";
 
-/** How far a session's denials were delivered. */
+/** How far a run's denials were delivered, and how whoever goes on with it is to deliver them: as the run itself would. */
 interface Owed {
   readonly urls: readonly string[];
+  /** `[upstream] resolve` and `ca` of the policy that names the webhook: another run's say nothing about it. */
+  readonly resolve: { readonly [host: string]: readonly Place[] };
+  readonly ca: readonly string[];
+  /** The run while it lives: nobody else delivers what is its own. */
+  readonly holder: Holder;
   /** Bytes of the log: every denial before is with every receiver. */
   readonly position: number;
 }
@@ -30,7 +38,7 @@ export interface Alerts {
   close(patience: number): Promise<void>;
 }
 
-export interface AlertWay {
+interface Way {
   readonly resolve: ResolveUpstream;
   readonly trust: UpstreamTrust;
 }
@@ -38,11 +46,18 @@ export interface AlertWay {
 /** Milliseconds before another attempt; the last is repeated. */
 const waits = [500, 1_000, 2_000, 5_000, 15_000, 60_000] as const;
 
-/** For one run; `urls` are those of all policies that hold. */
-export function openAlerts(home: Home, session: string, urls: readonly string[], way: AlertWay): Alerts {
+/** For one run, under everything that holds for it. */
+export function openAlerts(home: Home, session: string, { alertWebhooks, upstream }: CompiledPolicy): Alerts {
   const file = join(alertsFolder(home), `${session}.json`);
   mkdirSync(alertsFolder(home), { recursive: true, mode: 0o700 });
-  let owed: Owed = { urls, position: 0 };
+  let owed: Owed = {
+    urls: alertWebhooks,
+    resolve: Object.fromEntries(upstream.resolve),
+    ca: upstream.caFiles,
+    holder: currentHolder(),
+    position: 0,
+  };
+  const way = wayOf(owed);
   let attempt = 0;
   let more = false;
   let timer: NodeJS.Timeout | null = null;
@@ -85,13 +100,14 @@ export function openAlerts(home: Home, session: string, urls: readonly string[],
   };
 }
 
-/** Delivers what earlier sessions owe, beside a run. Gives how many still owe. Never rejects. */
-export async function deliverOwed(home: Home, way: AlertWay, except: string | null = null): Promise<number> {
+/** Delivers what runs owe that are over. Gives how many still owe. Never rejects. */
+export async function deliverOwed(home: Home): Promise<number> {
   let left = 0;
   for (const session of owedSessions(home)) {
-    if (session === except) continue;
     try {
-      const all = await deliver(home, session, readOwed(home, session), way, () => {});
+      const owed = readOwed(home, session);
+      if (isHeld(owed.holder)) continue;
+      const all = await deliver(home, session, owed, wayOf(owed), () => {});
       if (all) rmSync(join(alertsFolder(home), `${session}.json`), { force: true });
       else left += 1;
     } catch {
@@ -134,7 +150,7 @@ async function deliver(
   home: Home,
   session: string,
   owed: Owed,
-  way: AlertWay,
+  way: Way,
   onDelivered: (owed: Owed) => void,
 ): Promise<boolean> {
   const file = join(alertsFolder(home), `${session}.json`);
@@ -157,7 +173,7 @@ async function deliver(
 /** Events that are read in one turn: the loop also serves the cell. */
 const eventsAtOnce = 200;
 
-function send(home: Home, url: string, body: string, { resolve, trust }: AlertWay): Promise<Posted> {
+function send(home: Home, url: string, body: string, { resolve, trust }: Way): Promise<Posted> {
   const t = Math.floor(Date.now() / 1000);
   const v1 = createHmac("sha256", Buffer.from(alertSecret(home), "hex"))
     .update(`${t}.${body}`)
@@ -181,8 +197,17 @@ function isAlert({ type, decision, action }: LoggedEvent): boolean {
   return type === "action" && member(decision, "decision") === "deny" && member(action, "kind") !== "dns";
 }
 
-function folderOf(home: Home, session: string): SessionFolder {
-  return { id: session, path: join(home.sessions, session) };
+/** Of a session, or of a run that is kept as none. */
+function folderOf(home: Home, id: string): SessionFolder {
+  const session = join(home.sessions, id);
+  return { id, path: existsSync(session) ? session : join(unkeptRuns(home), id) };
+}
+
+function wayOf({ resolve, ca }: Owed): Way {
+  return {
+    resolve: createResolver({ placed: new Map(Object.entries(resolve)) }),
+    trust: openUpstreamTrust({ caFiles: ca }),
+  };
 }
 
 function keep(file: string, owed: Owed): void {

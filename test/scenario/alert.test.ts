@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createTestAuthority } from "../servers/certificate-authority.ts";
@@ -100,7 +100,7 @@ test("what could not be delivered is owed, through a restart, and the next run d
 });
 
 test("no decision waits for the webhook", async () => {
-  answer = 204;
+  const apart = openPlace("alert-silent"); // what it goes on owing is nobody else's
   const silent = await startServer({ leaf: null, answer: () => undefined });
   const text = `# zero_trust.runtime.v1
 [upstream]
@@ -109,21 +109,77 @@ resolve = { "silent.example.com" = "127.0.0.1:${silent.port}" }
 alert_webhook = "https://silent.example.com/"
 `;
   const times = ["-s", "-o", "/dev/null", "-w", "%{time_total}\\n", "http://x.example/"];
-  const ran = await place.run(["run", "--policy", place.policy(text), "--", "curl", ...times]);
+  const ran = await apart.run(["run", "--policy", apart.policy(text), "--", "curl", ...times]);
   assert.ok(Number(ran.stdout) < 1, ran.stdout);
   await silent.close();
-  const denied = await place.run(["alerts", "deliver"]);
+  const denied = await apart.run(["alerts", "deliver"]);
   assert.equal(denied.code, 1);
+  apart.close();
 });
 
-test("a project's own policy may not send alerts anywhere, unless it is trusted; a URL that is none is refused", async () => {
-  const ran = await place.run([
-    "policy",
-    "check",
-    place.policy('# zero_trust.runtime.v1\n[violation]\nalert_webhook = "ftp://x/"\n'),
-  ]);
-  assert.equal(ran.code, 1);
-  assert.match(ran.stderr, /alert_webhook|url/i);
+test("what is owed is delivered by hand as the run itself would have: to the same place, under the same authority", async () => {
+  got.length = 0;
+  answer = 503;
+  await run(...ask("byhand.example"));
+  answer = 204;
+  const ran = await place.run(["alerts", "deliver", "--json"]);
+  assert.deepEqual(JSON.parse(ran.stdout).left, 0, ran.stderr);
+  assert.deepEqual(
+    got.map(({ body }) => JSON.parse(body).action.host),
+    ["byhand.example"],
+  );
+});
+
+test("a run that lives delivers its own alerts, and nobody else does", async () => {
+  got.length = 0;
+  answer = 503;
+  const tried = Promise.withResolvers<void>();
+  heard = tried.resolve;
+  const living = run("sh", "-c", `${ask("living.example").join(" ")}; sleep 4`);
+  await tried.promise;
+  heard = () => {};
+  answer = 204;
+  await run("true");
+  assert.equal((await place.run(["alerts", "deliver"])).code, 0);
+  await living;
+  assert.deepEqual(
+    got.map(({ body }) => JSON.parse(body).action.host),
+    ["living.example"],
+  );
+});
+
+test("a run that is kept as no session sends its alerts all the same", async () => {
+  got.length = 0;
+  answer = 204;
+  await place.run(["run", "--no-session", "--policy", policy, "--", ...ask("unkept.example")]);
+  assert.deepEqual(
+    got.map(({ body }) => JSON.parse(body).action.host),
+    ["unkept.example"],
+  );
+  assert.deepEqual(await owed(), []);
+});
+
+test("a project's own policy sends alerts nowhere before it is trusted", async () => {
+  got.length = 0;
+  answer = 204;
+  const project = join(place.workspace, "sallyport.policy.toml");
+  copyFileSync(policy, project);
+  const untrusted = await place.run(["run", "--", ...ask("project.example")]);
+  assert.match(untrusted.stderr, /is not trusted/);
+  assert.equal(got.length, 0);
+  assert.equal((await place.run(["trust", "--yes"])).code, 0);
+  await place.run(["run", "--", ...ask("project.example")]);
+  assert.equal(got.length, 1);
+  rmSync(project);
+});
+
+test("a webhook that is no https URL is refused, with its place", async () => {
+  for (const url of ["ftp://x/", "http://x.example/", "x"]) {
+    const file = place.policy(`# zero_trust.runtime.v1\n[violation]\nalert_webhook = "${url}"\n`);
+    const ran = await place.run(["policy", "check", file]);
+    assert.equal(ran.code, 1, url);
+    assert.match(ran.stderr, /:3:\d+: .*alert_webhook/);
+  }
 });
 
 // What the page shows is cut before it serves, and asked instead.

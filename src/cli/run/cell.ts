@@ -13,7 +13,7 @@ import type { PreparedCell, RunningCell } from "#sandbox/process.ts";
 import { createOutputMeter } from "#session/output-meter.ts";
 import type { Recorder } from "#session/recorder.ts";
 import { runTask, type TaskEnd } from "#supervisor/task.ts";
-import type { Alerts, AlertWay } from "../alerts.ts";
+import type { Alerts } from "../alerts.ts";
 import { type ClosedCell, closeCell } from "./closed-cell.ts";
 import { openInnerApi } from "./inner-api.ts";
 import { putRightEarlier } from "./interrupted-runs.ts";
@@ -62,13 +62,12 @@ export async function runCell(
   const ports = createRunPorts(log);
   const resolve = createResolver({ placed: source.policy.upstream.resolve });
   const inner = openInnerApi(run, gate, log, cell.user);
-  const trust = openUpstreamTrust({ caFiles: source.policy.upstream.caFiles });
-  const alerts = await openRunAlerts(run, { resolve, trust });
+  const alerts = await openRunAlerts(run);
   const boundary: Boundary = openBoundary({
     gate,
     authority,
     resolve: ports.around(resolve),
-    upstream: trust,
+    upstream: openUpstreamTrust({ caFiles: source.policy.upstream.caFiles }),
     inner: () => inner.socket(),
     dnsDeny: source.policy.dnsDeny,
     releaseMemory: createMemoryRelease(),
@@ -122,12 +121,11 @@ export async function runCell(
 const lastAlerts = 2_000;
 
 /** Null where no policy wants alerts: then nothing of them is loaded. */
-async function openRunAlerts({ source, home, folder, flags }: Run, way: AlertWay): Promise<Alerts | null> {
-  const urls = source.policy.alertWebhooks;
-  if (urls.length === 0 || !flags.session) return null;
+async function openRunAlerts({ source, home, folder }: Run): Promise<Alerts | null> {
+  if (source.policy.alertWebhooks.length === 0) return null;
   const { deliverOwed, openAlerts } = await import("../alerts.ts");
-  void deliverOwed(home, way, folder.id);
-  return openAlerts(home, folder.id, urls, way);
+  void deliverOwed(home);
+  return openAlerts(home, folder.id, source.policy);
 }
 
 /** Failures of an upstream are no doing of the agent's. */
