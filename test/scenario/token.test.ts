@@ -110,6 +110,12 @@ test("--policy beside a token takes away, and adds nothing", async () => {
   assert.match(elsewhere.stdout, /"deny_reason":"domain_not_allowed"/);
 });
 
+test("--token that is empty is no token, never a run without one", async () => {
+  const ran = await place.run(["run", "--token", "", "--", "sh", "-c", "echo ran"]);
+  assert.deepEqual([ran.code, ran.stdout], [125, ""]);
+  assert.match(ran.stderr, /--token: the token does not hold.*\(token_invalid\)/);
+});
+
 const refusals: readonly {
   readonly title: string;
   readonly text: () => Promise<string>;

@@ -16,7 +16,12 @@ export async function policyHere({ file, allow, profile }: Asked): Promise<Gathe
   const home = homePath(process.env);
   const text = process.env.SALLYPORT_TOKEN ?? "";
   const token =
-    text === "" ? null : await (await import("../run/held-token.ts")).lookAtToken(openHome(process.env), text);
+    text === ""
+      ? null
+      : await (await import("../run/held-token.ts")).lookAtToken(openHome(process.env), {
+          text,
+          place: "SALLYPORT_TOKEN",
+        });
   const added =
     profile === undefined
       ? null

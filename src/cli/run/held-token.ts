@@ -1,26 +1,30 @@
-// The token that a run is under: verified once, then held against what is revoked while it runs. Loaded only where there is one.
+// The token that a run is under: verified once, with everything that it gives. What it can hand on is told in token-hands.ts, what may
+// change of it in token-watch.ts. Loaded only where there is one.
 
 import { join } from "node:path";
 import { currentBundle } from "#control/bundle/store.ts";
 import { type AgentRecord, readAgent } from "#control/store/agents.ts";
-import { listKeys } from "#control/store/keys.ts";
 import { policyOf, readPolicy } from "#control/store/policies.ts";
-import { type RevocationListener, watchRevocations } from "#control/store/revocation-watch.ts";
 import { currentEpoch, type Revocation, revocationsSince } from "#control/store/revocations.ts";
 import { Failure } from "#core/failure.ts";
 import type { Subject } from "#core/subject.ts";
-import type { Termination } from "#core/termination.ts";
 import { createStanding, type HeldStanding } from "#enforce/standing.ts";
-import { closedRules, endedBy } from "#identity/revoked.ts";
-import { loadBiscuits } from "#identity/token/biscuit.ts";
+import { closedRules } from "#identity/revoked.ts";
 import type { Narrowing } from "#identity/token/claims.ts";
-import { narrowToken } from "#identity/token/issue.ts";
 import type { Verification, VerifiedToken } from "#identity/token/verify.ts";
 import { narrowingPolicy } from "#policy/narrow.ts";
-import type { Policy, PolicyDocument } from "#policy/policy.ts";
+import type { Policy } from "#policy/policy.ts";
 import type { Home } from "../home.ts";
 import { readToken } from "../token-source.ts";
 import type { Attempt } from "./refused-run.ts";
+import { chainOf, childToken, handed, refuseUnaskedHands, spawnableOf } from "./token-hands.ts";
+import { steadyClock, type WatchedRun, watchToken } from "./token-watch.ts";
+
+/** A token and where it was said: `--token` or `SALLYPORT_TOKEN`. */
+export interface TokenText {
+  readonly text: string;
+  readonly place: string;
+}
 
 export interface HeldToken {
   readonly who: Omit<Subject, "policy_digest" | "session">;
@@ -44,24 +48,15 @@ export interface HeldToken {
   watch(session: string, o: WatchedRun): { close(): void };
 }
 
-export interface WatchedRun {
-  /** Nothing passes any more: what is open is to be closed, and the run ended. */
-  ended(kind: Termination["kind"], detail: string, revocation: Revocation | null): void;
-  /** The granted policy is this version of it from now on: what it does not let pass is to be closed. */
-  updated(policy: Policy, version: number, revocation: Revocation): void;
-  /** Nothing passes by these rules any more: what is open by them is to be closed. */
-  closed(rules: readonly string[], revocation: Revocation): void;
-}
-
 /**
  * A refusal is recorded as a session of its own before it is thrown.
  * @throws Failure token_invalid, token_expired, token_revoked, agent_unknown, policy_unknown, home_damaged
  */
-export async function holdToken(home: Home, text: string, attempt: Attempt): Promise<HeldToken> {
+export async function holdToken(home: Home, { text, place }: TokenText, attempt: Attempt): Promise<HeldToken> {
   const epoch = currentEpoch(home.revoked);
   const verification = await readToken(home, text, Math.floor(Date.now() / 1000));
   try {
-    return hold(home, text, epoch, verification);
+    return hold(home, { text, place }, epoch, verification);
   } catch (error) {
     if (error instanceof Failure) {
       const { recordRefused } = await import("./refused-run.ts");
@@ -75,9 +70,9 @@ export async function holdToken(home: Home, text: string, attempt: Attempt): Pro
  * What a run under the token would be held to, without one: nothing is recorded.
  * @throws Failure as `holdToken`
  */
-export async function lookAtToken(home: Home, text: string): Promise<HeldToken> {
+export async function lookAtToken(home: Home, { text, place }: TokenText): Promise<HeldToken> {
   const verification = await readToken(home, text, Math.floor(Date.now() / 1000));
-  return hold(home, text, currentEpoch(home.revoked), verification);
+  return hold(home, { text, place }, currentEpoch(home.revoked), verification);
 }
 
 /** What can be believed of a token that does not hold. */
@@ -93,10 +88,10 @@ function grantee({ grant }: VerifiedToken): Omit<Subject, "session"> {
 }
 
 /** @throws Failure */
-function hold(home: Home, text: string, epoch: number, verification: Verification): HeldToken {
+function hold(home: Home, { text, place }: TokenText, epoch: number, verification: Verification): HeldToken {
   if (!verification.ok) {
     throw new Failure(verification.reason, `the token does not hold: ${verification.detail}`, {
-      place: "SALLYPORT_TOKEN",
+      place,
       remedy: "Issue another: sallyport auth issue-token; sallyport auth inspect-token says what this one is.",
     });
   }
@@ -106,13 +101,13 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
   const bound = token.narrowings.slice(hand + 1).find((narrowing) => narrowing.session !== undefined);
   if (bound !== undefined) {
     throw new Failure("token_invalid", `the token is for the run ${bound.session} alone`, {
-      place: "SALLYPORT_TOKEN",
+      place,
       remedy: "Start this run under a token of its own.",
     });
   }
   const revocations = revocationsSince(home.revoked, 0).filter((one) => one.epoch <= epoch);
   const granted = grantedPolicy(home, token);
-  refuseUnaskedHands(granted, token);
+  refuseUnaskedHands(granted, token, place);
   const policy: Policy = hand < 0 ? granted : handed(granted);
   const narrowings = token.narrowings.flatMap(({ policy: said }, index) => {
     if (said === undefined) return [];
@@ -146,17 +141,9 @@ function hold(home: Home, text: string, epoch: number, verification: Verificatio
         spawnable = spawnable.filter((one) => left.includes(one));
         run.updated(now, version, revocation);
       };
-      return watch(home, token, session, epoch, standing, { ...run, updated });
+      return watchToken(home, token, session, epoch, standing, { ...run, updated });
     },
   };
-}
-
-/** What of a policy a hand further down can have: the files that it shows are its holder's alone. */
-function handed(policy: Policy): Policy {
-  const { filesystem, ...rest } = policy.document;
-  if (filesystem === undefined) return { ...policy, delegated: true };
-  const none = { ...filesystem, default: "deny" as const, allow_read: [], allow_write: [] };
-  return { ...policy, delegated: true, document: { ...rest, filesystem: none } };
 }
 
 /** The newest version that the authority has put in the place of the token's for tasks that run; null where there is none. */
@@ -169,57 +156,6 @@ function changedPolicy(home: Home, { grant }: VerifiedToken, revocations: readon
   return version === grant.policy_version ? null : policyOf(readPolicy(home.policies, grant.policy, version));
 }
 
-/** A holder can write any agent's name into a block: only who may be spawned is one. @throws Failure token_invalid */
-function refuseUnaskedHands({ document }: Policy, { narrowings }: VerifiedToken): void {
-  let agents = document.execution?.spawn ?? [];
-  for (const [index, one] of narrowings.entries()) {
-    if (one.agent !== undefined && !agents.includes(one.agent)) {
-      throw new Failure(
-        "token_invalid",
-        `the token's block ${index + 1} hands it to ${one.agent}, who may not have it`,
-        {
-          place: "SALLYPORT_TOKEN",
-          remedy: "Name the agents that may be spawned in the policy: [execution] spawn.",
-        },
-      );
-    }
-    const said = saidSpawn(one) ?? (one.agent === undefined ? agents : []);
-    agents = agents.filter((agent) => said.includes(agent));
-  }
-}
-
-/** Milliseconds since 1970 that only rise: a clock that is set back gives a token no more time. */
-function steadyClock(): () => number {
-  const began = Date.now() - performance.now();
-  return () => Math.max(Date.now(), began + performance.now());
-}
-
-/** What the granted policy and every hand on the way say: who is silent about it hands nothing on. */
-function spawnableOf({ document }: Policy, { narrowings }: VerifiedToken): readonly string[] {
-  const hands = narrowings.filter((one) => one.agent !== undefined || saidSpawn(one) !== undefined);
-  return hands.reduce<readonly string[]>((agents, one) => {
-    const said = saidSpawn(one) ?? [];
-    return agents.filter((agent) => said.includes(agent));
-  }, document.execution?.spawn ?? []);
-}
-
-function saidSpawn({ policy }: Narrowing): readonly string[] | undefined {
-  return (policy as unknown as PolicyDocument | undefined)?.execution?.spawn;
-}
-
-async function childToken(
-  home: Home,
-  text: string,
-  key: number,
-  session: string,
-  narrowing: Narrowing,
-): Promise<string> {
-  const biscuits = await loadBiscuits();
-  const signer = listKeys(home.keys).find(({ id }) => id === key);
-  const publicKey = Buffer.from(signer?.public ?? "", "hex");
-  return narrowToken(biscuits, narrowToken(biscuits, text, publicKey, { v: 1, session }), publicKey, narrowing);
-}
-
 /** @throws Failure token_invalid, policy_unknown, home_damaged */
 function grantedPolicy(home: Home, { grant }: VerifiedToken): Policy {
   const record = readPolicy(home.policies, grant.policy, grant.policy_version);
@@ -228,10 +164,6 @@ function grantedPolicy(home: Home, { grant }: VerifiedToken): Policy {
     place: `${grant.policy} version ${grant.policy_version}`,
     remedy: "Issue another token.",
   });
-}
-
-function chainOf({ grant, narrowings }: VerifiedToken): readonly string[] {
-  return [grant.agent, ...narrowings.flatMap((narrowing) => narrowing.agent ?? [])];
 }
 
 function whoOf(home: Home, agent: AgentRecord, token: VerifiedToken): HeldToken["who"] {
@@ -245,73 +177,5 @@ function whoOf(home: Home, agent: AgentRecord, token: VerifiedToken): HeldToken[
     policy_id: grant.policy,
     policy_version: grant.policy_version,
     token: { jti: grant.jti, task: narrowings.findLast((one) => one.task !== undefined)?.task ?? null, chain, bundle },
-  };
-}
-
-/** As if the version that holds now were the one that was granted. */
-function underVersion(token: VerifiedToken, policy_version: number): VerifiedToken {
-  return { ...token, grant: { ...token.grant, policy_version } };
-}
-
-/** The longest that a timer of Node can wait; a token may hold for longer. Milliseconds. */
-const longestWait = 2 ** 31 - 1;
-
-function watch(
-  home: Home,
-  token: VerifiedToken,
-  session: string,
-  epoch: number,
-  standing: HeldStanding,
-  run: WatchedRun,
-): { close(): void } {
-  const now = steadyClock();
-  let inForce = token.grant.policy_version;
-  const update = (version: number, revocation: Revocation) => {
-    try {
-      const policy = policyOf(readPolicy(home.policies, token.grant.policy, version));
-      const isHanded = token.narrowings.some((one) => one.agent !== undefined);
-      inForce = version;
-      run.updated(isHanded ? handed(policy) : policy, version, revocation);
-    } catch (error) {
-      const why = `the changed policy cannot hold here: ${(error as Error).message}`;
-      standing.end("internal_error", why);
-      run.ended("boundary_lost", why, revocation);
-    }
-  };
-  const bound = { ...token, narrowings: [...token.narrowings, { v: 1, session } as const] };
-  const listener: RevocationListener = {
-    revoked(revocations) {
-      for (const revocation of revocations) {
-        const why = endedBy(revocation.revoked, bound) ?? endedBy(revocation.revoked, underVersion(bound, inForce));
-        const rules = closedRules([revocation.revoked], bound);
-        if (why !== null) {
-          standing.end("token_revoked", why);
-          run.ended("revoked", why, revocation);
-        }
-        const { revoked } = revocation;
-        if (revoked.kind === "update" && revoked.policy_id === token.grant.policy) update(revoked.version, revocation);
-        for (const rule of rules) standing.close(rule);
-        if (rules.length > 0) run.closed(rules, revocation);
-      }
-    },
-    unreadable(error) {
-      const why = `what is revoked cannot be read: ${error.message}`;
-      standing.end("internal_error", why);
-      run.ended("boundary_lost", why, null);
-    },
-  };
-  const watching = watchRevocations(home.revoked, epoch, listener);
-  let timer: NodeJS.Timeout;
-  const wait = () => {
-    const left = token.expires * 1000 - now();
-    if (left > 0) timer = setTimeout(wait, Math.min(left, longestWait)).unref();
-    else run.ended("expired", "the token's time is over", null);
-  };
-  wait();
-  return {
-    close() {
-      clearTimeout(timer);
-      watching.close();
-    },
   };
 }

@@ -51,7 +51,7 @@ export function openInnerApi(run: Run, gate: LendingGate, log: EventLog, owner: 
     const { openControlPlace } = await import("#supervisor/control/place.ts");
     const place = openControlPlace(run.folder.path, "api.sock");
     const server = await openInnerServer(place.path, [
-      { method: "GET", path: "/v1/whoami", doc: "who this run is", answer: () => whoami(run) },
+      { method: "GET", path: "/v1/whoami", doc: "who this run is", answer: () => whoami(run, gate) },
       { method: "GET", path: "/v1/budget", doc: "what is left to it", answer: () => budget(run, gate, begun) },
       { method: "GET", path: "/v1/explain", doc: "why something was denied", answer: (ask) => explain(ask, denials) },
       { method: "POST", path: "/v1/notes", doc: "a line for the session's record", answer: noting(log) },
@@ -81,7 +81,8 @@ export function openInnerApi(run: Run, gate: LendingGate, log: EventLog, owner: 
   };
 }
 
-function whoami({ subject, held }: Run): InnerAnswer {
+/** The gate knows the policy that holds now. */
+function whoami({ held }: Run, { subject }: LendingGate): InnerAnswer {
   const { agent_id, owner, policy_id, policy_version, policy_digest, session, token } = subject;
   return {
     agent_id,

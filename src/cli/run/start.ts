@@ -18,7 +18,7 @@ import type { RunProfile } from "../profile/source.ts";
 import type { RunSummary } from "../summary/summary.ts";
 import type { Attested } from "./attestation.ts";
 import { closeCell } from "./closed-cell.ts";
-import type { HeldToken } from "./held-token.ts";
+import type { HeldToken, TokenText } from "./held-token.ts";
 import { nothingNoted } from "./interrupted-runs.ts";
 import type { Caps, Run } from "./recorded-run.ts";
 import type { Attempt } from "./refused-run.ts";
@@ -92,9 +92,8 @@ async function start(
   if (flags.publish.length > 0) (await import("./publish.ts")).checkPublish(flags.publish);
   const home = openHome(process.env);
   const profile = await findProfile(command, flags, home.path, workspace);
-  const text = flags.token ?? process.env.SALLYPORT_TOKEN ?? "";
-  const held =
-    text === "" ? null : await (await import("./held-token.ts")).holdToken(home, text, { command, workspace });
+  const token = tokenText(flags);
+  const held = token && (await (await import("./held-token.ts")).holdToken(home, token, { command, workspace }));
   const asked = { policy: flags.policy, allow: flags.allow, token: held };
   const source = findPolicy(asked, home.path, workspace, profile?.policy);
   const attested = await findAttested(home, held, source.policy, { command, workspace });
@@ -116,6 +115,13 @@ async function start(
   } finally {
     await cell.abandon();
   }
+}
+
+/** Null where nobody named one; an empty one that was named is no token, and refused as such. */
+function tokenText({ token }: RunFlags): TokenText | null {
+  if (token !== undefined) return { text: token, place: "--token" };
+  const text = process.env.SALLYPORT_TOKEN ?? "";
+  return text === "" ? null : { text, place: "SALLYPORT_TOKEN" };
 }
 
 /** The early cell where it is of the user whom the policy means; another one otherwise. */
